@@ -1,0 +1,122 @@
+/**
+ * The shapes that the server's modules agree on. Reader and follower are written against these, and so are the hub
+ * and its tests.
+ */
+import type {
+	Change,
+	Count,
+	Filter,
+	Gap,
+	Position,
+	Rates,
+	RowRequest,
+	State,
+	TableInfo,
+	TableName
+} from '../protocol.js';
+
+/** A column whose values never reach the log; `*` in a part matches every name. */
+export interface RedactedColumn extends TableName {
+	column: string;
+}
+
+/** Everything that a running server was told from outside, checked. */
+export interface Config {
+	/** A connection string, an empty object for the `PG*` variables, or the embedded demo database. */
+	database: { connectionString?: string } | 'embedded';
+	host: string;
+	/** 0 takes a free port. */
+	port: number;
+	/** Tables to watch at start: all of them, these, or null for what is installed already. */
+	watch: 'all' | TableName[] | null;
+	/** What every socket and page must show; null where none is needed. */
+	token: string | null;
+	/** Origins of pages, other than the server's own, that may connect. */
+	origins: string[];
+	redact: RedactedColumn[];
+	/** How long changes are kept. */
+	retentionMs: number;
+	/** How large the log may grow. */
+	maxLogBytes: number;
+	/** Rowcast's own version. */
+	version: string;
+	logLevel: string;
+}
+
+/** One durable tick: the changes that became visible since the tick before. */
+export interface Tick {
+	tick: bigint;
+	at: string;
+	/** Exact, of every change of the tick. */
+	counts: Count[];
+	/** The newest at most MAX_CHANGES, by `seq` ascending. */
+	changes: Change[];
+	/** False where the tick has more than `changes` holds. */
+	complete: boolean;
+}
+
+/** Where the log begins and ends. */
+export interface Bounds {
+	epoch: string;
+	head: bigint;
+	/** The first tick that can still be shown is the one after this. */
+	oldest: bigint;
+}
+
+/** A question for matching changes of the ticks (after, until], beginning beyond `from`. */
+export interface ChangesQuery {
+	filter: Filter;
+	after: bigint;
+	until: bigint;
+	from?: Position;
+	order: 'asc' | 'desc';
+	limit: number;
+}
+
+/** Reads the log; every answer is exact. */
+export interface Reader {
+	bounds(): Promise<Bounds>;
+	/** Of (after, until], at most 100; may return fewer: continue after the last. */
+	ticks(after: bigint, until: bigint): Promise<Tick[]>;
+	/** Exact, by the filter's tables and ops only. */
+	counts(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
+	changes(query: ChangesQuery): Promise<{ changes: Change[]; next: Position | null }>;
+	/** How many changes match, `where` included. */
+	matching(filter: Filter, after: bigint, until: bigint): Promise<number>;
+	rates(query: { from: string; to: string; buckets: number; filter: Filter }): Promise<Omit<Rates, 'ok'>>;
+	row(query: RowRequest): Promise<Change[]>;
+	gaps(after: bigint): Promise<Gap[]>;
+}
+
+/** The database's tables, as last read. */
+export interface Catalog {
+	tables(): TableInfo[];
+	/** Reads them anew; true where something changed. */
+	refresh(): Promise<boolean>;
+}
+
+/** What a follower tells, in this order of a change's way. */
+export interface FollowerEvents {
+	/** New ticks, dense and ascending; the follower waits for the promise. */
+	ticks(ticks: Tick[]): void | Promise<void>;
+	tables(tables: TableInfo[]): void;
+	state(state: State): void;
+	gap(gap: Gap): void;
+	/** Another log: every cursor of the one before is void. */
+	epoch(epoch: string): void;
+}
+
+/** Follows one database: leads the ticks where it may, reads them always, and comes back after an outage. */
+export interface Follower {
+	/** Resolves once it follows the first time; rejects on an error that waiting will not mend. */
+	start(): Promise<void>;
+	close(): Promise<void>;
+	state(): State;
+	readonly epoch: string;
+	readonly head: bigint;
+	readonly oldest: bigint;
+	readonly reader: Reader;
+	readonly catalog: Catalog;
+	/** The number of viewers changed. */
+	poke(): void;
+}
