@@ -200,6 +200,9 @@ export interface Rates {
 	from: string;
 	stepMs: number;
 	series: Series[];
+	/** The counts are of the ticks after `after` up to and including `tick`: subscribe after `tick` to continue. */
+	after: string;
+	tick: string;
 }
 export interface RowLife {
 	ok: true;
