@@ -68,7 +68,8 @@ async function lock(tell) {
 		}
 		const holder = Number(await fs.readFile(file, 'utf8').catch(() => ''));
 		// A holder that died, or that wrote no process id within the two seconds, left its lock behind.
-		if (holder ? !alive(holder) : Date.now() - (await modified(file)) > 2000) await fs.rm(file, { force: true });
+		if (holder ? !alive(holder) : Date.now() - (await modified(file)) > 2000)
+			await fs.rm(file, { force: true });
 		else if (!waited) tell('Waiting for another process that builds Rowcast …');
 		await delay(100);
 	}

@@ -17,7 +17,10 @@ export function clusterUrl(major = 18): string {
 }
 
 /** A fresh database for the tests of a file or of a `describe`, dropped after them. */
-export function useDatabase({ major, template }: { major?: number; template?: Template } = {}): () => Database {
+export function useDatabase({
+	major,
+	template
+}: { major?: number; template?: Template } = {}): () => Database {
 	let database: Database | undefined;
 	beforeAll(async () => {
 		database = await createDatabase(clusterUrl(major), { template });

@@ -117,8 +117,9 @@ export interface Viewer {
 	close(): void;
 }
 
-type Answer<E extends keyof ClientEvents> =
-	Parameters<Parameters<ClientEvents[E]>[1]>[0] extends infer A ? Exclude<A, Failure> : never;
+type Answer<E extends keyof ClientEvents> = Parameters<Parameters<ClientEvents[E]>[1]>[0] extends infer A
+	? Exclude<A, Failure>
+	: never;
 
 export interface ViewerOptions extends Partial<ManagerOptions & SocketOptions> {
 	token?: string;
@@ -127,7 +128,10 @@ export interface ViewerOptions extends Partial<ManagerOptions & SocketOptions> {
 }
 
 /** Connects and waits for `hello`. Rejects with the server's reason when it is refused. */
-export async function connect(url: string, { token, onTick, ...options }: ViewerOptions = {}): Promise<Viewer> {
+export async function connect(
+	url: string,
+	{ token, onTick, ...options }: ViewerOptions = {}
+): Promise<Viewer> {
 	const socket: Viewer['socket'] = io(url, {
 		forceNew: true,
 		transports: ['websocket'],

