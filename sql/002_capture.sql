@@ -1,0 +1,155 @@
+-- Rowcast 002: capture. What the triggers run for every writer.
+begin;
+set local client_min_messages = warning;
+do $$
+begin
+	perform pg_advisory_xact_lock(1920103279, 0);
+	if (select rolsuper from pg_roles where rolname = current_user) then
+		set local role rowcast_owner;
+	end if;
+end
+$$;
+
+create or replace function rowcast.small_json(value anyelement, max_value int) returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	-- pg_column_size reads the size of a value kept out of line without fetching it.
+	select case
+		when pg_column_size(value) is null then 'null'
+		when pg_column_size(value) <= max_value then
+			(select j from (select to_json(value)::text) t(j) where octet_length(j) <= max_value)
+	end
+$$;
+comment on function rowcast.small_json is 'A column value as JSON text; null where that takes more than max_value bytes.';
+
+create or replace function rowcast.abbreviate(r record, source oid, redacted text[], max_value int,
+	out row_json text, out cut text[])
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $f$
+declare
+	columns text;
+begin
+	if r is not distinct from null then
+		return;
+	end if;
+	-- left() and substring() fetch only the beginning of a value, and ($1).x does not assemble the whole row:
+	-- 300 MB cost about as much as 1 kB.
+	select string_agg(
+		case when a.attname = any (redacted) then format('(%s, %L, %L, null)', a.attnum, a.attname, '"[redacted]"')
+		else format('(%1$s, %2$L, rowcast.small_json(($1).%3$I, %4$s), %5$s || %6$L || pg_column_size(($1).%3$I) || %7$L)',
+			a.attnum, a.attname, a.attname, max_value,
+			case
+				when t.typcategory = 'S' or t.typname = 'json' then format('left(($1).%I::text, 1024)', a.attname)
+				when t.typname = 'bytea' then format('substring(($1).%I from 1 for 512)::text', a.attname)
+				else '''''' end,
+			'… (', ' bytes stored)')
+		end, ', ')
+	into columns
+	from pg_attribute a join pg_type t on t.oid = a.atttypid
+	where a.attrelid = source and a.attnum > 0 and not a.attisdropped;
+
+	execute 'select ''{'' || string_agg(to_json(name)::text || '':'' || coalesce(small, to_json(beginning)::text), '','' order by i)
+			|| ''}'', array_agg(name order by i) filter (where small is null)
+		from (values ' || columns || ') c(i, name, small, beginning)'
+	into row_json, cut using r;
+end
+$f$;
+comment on function rowcast.abbreviate is 'A row as JSON text in which values larger than max_value bytes are cut to their beginning and redacted columns are replaced, with the names of the cut ones. About 0.2 ms.';
+
+create or replace function rowcast.redact_text(row_json text, names text[], positions int[]) returns text
+language sql immutable security definer set search_path = pg_catalog, pg_temp as $$
+	select case when count(*) filter (where key = names[array_position(positions, i::int)]) = cardinality(positions)
+		then '{' || string_agg(to_json(key)::text || ':'
+			|| case when i = any (positions) then '"[redacted]"' else value::text end, ',' order by i) || '}' end
+	from json_each(row_json::json) with ordinality e(key, value, i)
+$$;
+comment on function rowcast.redact_text is 'The quick way to redact a small row, by the position of its columns; null where they are not what they were when the trigger was made, so that abbreviate() must do it.';
+
+create or replace function rowcast.write_capture() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $w$
+declare
+	slot int := (select s.slot from rowcast.state s);
+	max_value int := (select value::int from rowcast.setting where name = 'max_value');
+	stop timestamptz := (select l.opened_at from rowcast.leaf l where l.slot = (select s.slot from rowcast.state s))
+		+ (select value::interval from rowcast.setting where name = 'retention');
+	room bigint := (select value::bigint from rowcast.setting where name = 'max_log')
+		- (select coalesce(sum(pg_total_relation_size(format('rowcast.change_%s', k)::regclass)), 0)
+			from generate_series(0, 7) k where k <> slot)::bigint;
+begin
+	-- The two limits hold while no server runs to move to the next leaf; a server that finds one reached tells a gap.
+	-- A leaf's table takes about half of what it takes with its index and its long values: room / 2 keeps the limit.
+	execute format($f$
+create or replace function rowcast.capture() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set extra_float_digits = 1 set datestyle = 'iso' as $b$
+declare
+	b text;
+	a text;
+	extra jsonb;
+begin
+	if clock_timestamp() > %1$L::timestamptz or pg_relation_size(%2$s::regclass) > %3$s then
+		return null;
+	end if;
+	-- A row whose stored values are small cannot come near the limits of PostgreSQL when written out.
+	if coalesce(pg_column_size(old), 0) <= %4$s and coalesce(pg_column_size(new), 0) <= %4$s then
+		b := row_to_json(old);
+		a := row_to_json(new);
+	end if;
+	if tg_nargs > 1 or tg_op <> 'TRUNCATE' and (
+		coalesce(b, a) is null or octet_length(b) > %4$s or octet_length(a) > %4$s) then
+		select * into b, a, extra from rowcast.careful(old, new, b, a, tg_relid, tg_argv, %4$s);
+	end if;
+	insert into rowcast.change_%5$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
+		tg_argv[0]::int, tg_op::"char", b, a, extra);
+	-- The doorbell: the leader holds this lock only while it sleeps. It is dropped at once, so that a long
+	-- transaction blocks nobody.
+	if pg_try_advisory_lock_shared(1920103279, 1) and pg_advisory_unlock_shared(1920103279, 1) then
+		return null;
+	end if;
+	perform pg_notify('rowcast', '');
+	return null;
+end
+$b$ $f$, stop, format('rowcast.change_%s', slot)::regclass::oid, greatest(room / 2, 0), max_value, slot);
+end
+$w$;
+comment on function rowcast.write_capture is 'Writes the trigger function rowcast.capture() for the leaf in use and the settings, as constants: looking them up would cost every writer.';
+
+create or replace function rowcast.careful(old_row record, new_row record, inout b text, inout a text,
+	source oid, args text[], max_value int, out extra jsonb)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	redacted text[] := '{}';
+	cut text[];
+	cut_before text[];
+begin
+	-- JSON with an escape may be json that json_each cannot read (\u0000), and 8 kB nest at most 4,096 levels deep.
+	if args[1] is not null and coalesce(b, a) is not null
+		and coalesce(octet_length(b), 0) <= 8192 and coalesce(octet_length(a), 0) <= 8192
+		and coalesce(strpos(b, '\u'), 0) = 0 and coalesce(strpos(a, '\u'), 0) = 0 then
+		b := rowcast.redact_text(b, args[2]::text[], args[3]::int[]);
+		a := rowcast.redact_text(a, args[2]::text[], args[3]::int[]);
+		if (b is null) = (old_row is not distinct from null) and (a is null) = (new_row is not distinct from null) then
+			return;
+		end if;
+	end if;
+	if args[1] is not null then
+		-- By number in the watched table: a rename keeps it, and a partition numbers its columns in its own way.
+		redacted := array(select c.attname::text from rowcast.relation t join pg_attribute c on c.attrelid = t.oid
+			where t.id = args[0]::int and c.attnum = any (args[1]::int[]));
+	end if;
+	select * into b, cut_before from rowcast.abbreviate(old_row, source, redacted, max_value);
+	select * into a, cut from rowcast.abbreviate(new_row, source, redacted, max_value);
+	cut := array(select unnest(cut_before) union select unnest(cut));
+	if cardinality(cut) > 0 then
+		extra := jsonb_build_object('cut', cut);
+	end if;
+end
+$$;
+comment on function rowcast.careful is 'The rows of a change that is large or has redacted columns, as JSON text. args: those of the trigger, from 0: relation, then redacted columns by number, by name, and by position.';
+
+do $$
+begin
+	perform rowcast.write_capture();
+end
+$$;
+comment on function rowcast.capture is 'The trigger function of every watched table. Written by rowcast.write_capture().';
+revoke all on all functions in schema rowcast from public;
+commit;

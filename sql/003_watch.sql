@@ -1,0 +1,204 @@
+-- Rowcast 003: the public functions. `select rowcast.watch('public.book')` is enough to begin.
+begin;
+set local client_min_messages = warning;
+do $$
+begin
+	perform pg_advisory_xact_lock(1920103279, 0);
+	if (select rolsuper from pg_roles where rolname = current_user) then
+		set local role rowcast_owner;
+	end if;
+end
+$$;
+
+create or replace function rowcast.watchable() returns table (oid oid, schema text, name text)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+	select c.oid, n.nspname::text, c.relname::text
+	from pg_class c join pg_namespace n on n.oid = c.relnamespace
+	where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't'
+		and n.nspname not in ('rowcast', 'information_schema') and n.nspname !~ '^pg_'
+$$;
+comment on function rowcast.watchable is 'Every table that can be watched: outside system schemas and rowcast, not temporary; a partitioned table stands for its partitions.';
+
+create or replace function rowcast.register(target regclass) returns int
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	relation_id int;
+begin
+	insert into rowcast.relation as r (oid, schema, name)
+	select w.oid, w.schema, w.name from rowcast.watchable() w where w.oid = target
+	on conflict (oid) do update set schema = excluded.schema, name = excluded.name, watched = true
+	returning id into relation_id;
+	if relation_id is null then
+		raise exception '% cannot be watched', target using errcode = 'wrong_object_type',
+			hint = 'Rowcast watches ordinary and partitioned tables outside system schemas; a partition is watched through its parent.';
+	end if;
+	return relation_id;
+end
+$$;
+comment on function rowcast.register is 'Notes a table as watched and returns its id. Part of watch().';
+
+create or replace function rowcast.trigger_arguments(target regclass) returns text[]
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select array[r.id::text] || case when cardinality(r.redacted) > 0 then array[
+		r.redacted::text,
+		(select array_agg(c.attname order by c.attnum)::text from pg_attribute c where c.attrelid = r.oid and c.attnum = any (r.redacted)),
+		(select array_agg(p.position order by p.attnum)::text
+			from (select attnum, row_number() over (order by attnum) as position
+				from pg_attribute where attrelid = r.oid and attnum > 0 and not attisdropped) p
+			where p.attnum = any (r.redacted))]
+		else '{}' end
+	from rowcast.relation r where r.oid = target
+$$;
+comment on function rowcast.trigger_arguments is 'What the triggers of a table are to be called with: its id, then its redacted columns by number, name and position.';
+
+create or replace function rowcast.trigger_state(target regclass) returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select case
+		when r.oid is null or not r.watched then 'not watched'
+		when count(t.oid) < 2 then 'trigger missing'
+		when bool_or(t.tgenabled in ('D', 'R')) then 'trigger disabled'
+		when bool_or(t.tgenabled <> 'A' or t.tgargs is distinct from w.args) then 'out of date'
+		else 'watched'
+	end
+	from (select target::oid) x(oid)
+	left join rowcast.relation r on r.oid = x.oid
+	left join pg_trigger t on t.tgrelid = x.oid and t.tgname in ('rowcast_capture', 'rowcast_truncate')
+	left join lateral (select string_agg(convert_to(a, getdatabaseencoding()) || '\x00'::bytea, ''::bytea order by i) as args
+		from unnest(rowcast.trigger_arguments(target)) with ordinality u(a, i)) w on true
+	group by r.oid, r.watched
+$$;
+comment on function rowcast.trigger_state is 'How the triggers of a table are: watched, not watched, trigger missing, trigger disabled, or out of date.';
+
+create or replace function rowcast.watch(target regclass) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
+declare
+	arguments text;
+	leaf regclass;
+begin
+	perform rowcast.register(target);
+	if rowcast.trigger_state(target) = 'watched' then
+		return false;
+	end if;
+	select string_agg(quote_literal(a), ', ' order by i) into arguments
+	from unnest(rowcast.trigger_arguments(target)) with ordinality u(a, i);
+	execute format('drop trigger if exists rowcast_capture on %s', target);
+	execute format('drop trigger if exists rowcast_truncate on %s', target);
+	execute format('create trigger rowcast_capture after insert or update or delete on %s
+		for each row execute function rowcast.capture(%s)', target, arguments);
+	execute format('create trigger rowcast_truncate after truncate on %s
+		for each statement execute function rowcast.capture(%s)', target, arguments);
+	-- Always: also for rows that logical replication applies, and for sessions in session_replication_role = replica.
+	for leaf in select target union select relid from pg_partition_tree(target) loop
+		execute format('alter table %s enable always trigger rowcast_capture', leaf);
+	end loop;
+	execute format('alter table %s enable always trigger rowcast_truncate', target);
+	execute format('comment on trigger rowcast_capture on %s is %L', target, 'Rowcast records changed rows. Remove with rowcast.unwatch().');
+	execute format('comment on trigger rowcast_truncate on %s is %L', target, 'Rowcast records truncation. Remove with rowcast.unwatch().');
+	return true;
+end
+$$;
+comment on function rowcast.watch is 'Records the changes of a table from now on. Returns false where it is so already. Needs the right to create triggers on it; waits for its running transactions, so set lock_timeout.';
+
+create or replace function rowcast.forget(target regclass) returns boolean
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+	with r as (update rowcast.relation set watched = false where oid = target and watched returning 1)
+	select exists (select from r)
+$$;
+comment on function rowcast.forget is 'Notes a table as no longer watched. Part of unwatch().';
+
+create or replace function rowcast.unwatch(target regclass) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
+begin
+	execute format('drop trigger if exists rowcast_capture on %s', target);
+	execute format('drop trigger if exists rowcast_truncate on %s', target);
+	return rowcast.forget(target);
+end
+$$;
+comment on function rowcast.unwatch is 'Stops recording the changes of a table; what is recorded stays. Returns false where it was not watched.';
+
+create or replace function rowcast.watch_all() returns setof regclass
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	target regclass;
+begin
+	for target in select w.oid from rowcast.watchable() w order by w.schema, w.name loop
+		if rowcast.watch(target) then
+			return next target;
+		end if;
+	end loop;
+end
+$$;
+comment on function rowcast.watch_all is 'Watches every table there is, in one transaction; returns those that were not watched before.';
+
+create or replace function rowcast.redact(target regclass, variadic columns text[]) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	missing text := (select string_agg(format('%I', c), ', ') from unnest(columns) c
+		where not exists (select from pg_attribute where attrelid = target and attname = c and attnum > 0 and not attisdropped));
+begin
+	if missing is not null then
+		raise exception '% has no column %', target, missing using errcode = 'undefined_column';
+	end if;
+	if rowcast.set_redacted(target, columns) and rowcast.trigger_state(target) <> 'not watched' then
+		perform rowcast.watch(target);
+	end if;
+end
+$$;
+comment on function rowcast.redact(regclass, text[]) is 'Replaces the values of these columns of a table before they reach the log, from now on; none named ends it. Choose before watching: what is recorded stays.';
+
+create or replace function rowcast.set_redacted(target regclass, columns text[]) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	numbers int[] := array(select attnum::int from pg_attribute
+		where attrelid = target and attname = any (columns) and attnum > 0 and not attisdropped order by attnum);
+begin
+	insert into rowcast.relation as r (oid, schema, name, watched, redacted)
+	select w.oid, w.schema, w.name, false, numbers from rowcast.watchable() w where w.oid = target
+	on conflict (oid) do update set redacted = excluded.redacted where r.redacted <> excluded.redacted;
+	return found;
+end
+$$;
+comment on function rowcast.set_redacted is 'Notes the redacted columns of a table. Part of redact().';
+
+create or replace function rowcast.tables()
+returns table (schema text, name text, state text, redacted text[])
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select w.schema, w.name, rowcast.trigger_state(w.oid),
+		array(select c.attname::text from pg_attribute c where c.attrelid = w.oid and c.attnum = any (r.redacted) order by c.attnum)
+	from rowcast.watchable() w left join rowcast.relation r on r.oid = w.oid
+	order by 1, 2
+$$;
+comment on function rowcast.tables is 'Every table that can be watched, and whether it is.';
+
+create or replace function rowcast.configure(setting_name text, setting_value text) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	case setting_name
+		when 'max_log' then perform setting_value::bigint;
+		when 'retention' then perform setting_value::interval;
+		when 'max_value' then perform setting_value::int;
+		else raise exception 'there is no setting %', setting_name using hint = 'See table rowcast.setting.';
+	end case;
+	update rowcast.setting set value = setting_value where name = setting_name and value <> setting_value;
+	if found then
+		perform rowcast.write_capture();
+	end if;
+end
+$$;
+comment on function rowcast.configure is 'Changes a setting (see table rowcast.setting) and what depends on it.';
+
+create or replace function rowcast.uninstall() returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	drop schema rowcast cascade;  -- takes the triggers along: they depend on rowcast.capture()
+	begin
+		drop role if exists rowcast_owner;
+	exception when dependent_objects_still_exist or insufficient_privilege then
+		null;  -- another database of this cluster has Rowcast too, or it was installed by a role that is no superuser
+	end;
+end
+$$;
+comment on function rowcast.uninstall is 'Removes Rowcast: its triggers on every table, its schema, its role. Waits for running transactions, so set lock_timeout.';
+
+revoke all on all functions in schema rowcast from public;
+commit;

@@ -1,0 +1,166 @@
+-- Rowcast 004: ticks. What the leader calls.
+begin;
+set local client_min_messages = warning;
+do $$
+begin
+	perform pg_advisory_xact_lock(1920103279, 0);
+	if (select rolsuper from pg_roles where rolname = current_user) then
+		set local role rowcast_owner;
+	end if;
+end
+$$;
+
+create or replace function rowcast.between(a pg_snapshot, b pg_snapshot) returns setof rowcast.change
+language sql stable as $$
+	-- Transactions that began after a and are visible in b; and those that were running in a.
+	select * from rowcast.change
+	where xid >= pg_catalog.pg_snapshot_xmax(a) and xid < pg_catalog.pg_snapshot_xmax(b)
+		and pg_catalog.pg_visible_in_snapshot(xid, b)
+	union all
+	select * from rowcast.change
+	where xid = any (array(select x from pg_catalog.pg_snapshot_xip(a) x where pg_catalog.pg_visible_in_snapshot(x, b)))
+$$;
+comment on function rowcast.between is 'The changes that became visible between two snapshots: those of tick n lie between the snapshots of ticks n - 1 and n. Inlined by the planner, so a caller''s conditions and order apply within.';
+
+create or replace function rowcast.advance(out head bigint, out changes bigint)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+declare
+	a pg_snapshot;
+	b pg_snapshot;
+begin
+	-- Its own statement: the snapshots below are taken after the lock is held.
+	perform pg_advisory_xact_lock(1920103279, 3);
+	-- The commit of the tick flushes the write-ahead log, so whatever it contains is durable before anyone sees it.
+	perform set_config('synchronous_commit', 'on', true);
+	select n, snapshot into strict head, a from rowcast.tick order by n desc limit 1;
+	b := pg_current_snapshot();
+	insert into rowcast.tick_count
+		select head + 1, c.relation, c.op, count(*) from rowcast.between(a, b) c group by c.relation, c.op;
+	if not found then
+		changes := 0;
+		return;
+	end if;
+	head := head + 1;
+	changes := (select sum(rows) from rowcast.tick_count where tick = head);
+	insert into rowcast.tick values (head, clock_timestamp(), b);
+	perform pg_notify('rowcast_tick', head::text);
+end
+$$;
+comment on function rowcast.advance is 'Adds a tick if changes became visible since the last one. Returns the newest tick and how many changes it added.';
+
+create or replace function rowcast.begin_epoch() returns uuid
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	here text := (select format('%s/%s/%s', system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8),
+		(select oid from pg_database where datname = current_database())) from pg_control_system());
+	was text;
+begin
+	perform pg_advisory_xact_lock(1920103279, 3);
+	select cluster into was from rowcast.state for update;
+	if was <> here then
+		if was <> '' and split_part(was, '/', 1) || split_part(was, '/', 3) <> split_part(here, '/', 1) || split_part(here, '/', 3) then
+			-- A dump restored elsewhere: the transactions that it names are not those of this cluster.
+			truncate rowcast.change, rowcast.tick, rowcast.tick_count, rowcast.gap;
+			insert into rowcast.tick values (0, clock_timestamp(), pg_current_snapshot());
+			update rowcast.state set oldest = 0, captured = 0, referenced = 0;
+		end if;
+		update rowcast.state set cluster = here, epoch = case when was = '' then epoch else gen_random_uuid() end;
+	end if;
+	return (select epoch from rowcast.state);
+end
+$$;
+comment on function rowcast.begin_epoch is 'The epoch of the log; a new one where it is found on another cluster (a restored dump) or timeline (a promoted standby, which may lack what was shown). Called by a server when it connects.';
+
+create or replace function rowcast.rotate() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	current_slot int := (select slot from rowcast.state for update);
+	next_slot int := (current_slot + 1) % 8;
+begin
+	if (select opened_at is null from rowcast.leaf where slot = next_slot) then
+		update rowcast.leaf set closed_at = clock_timestamp() where slot = current_slot;
+		update rowcast.leaf set opened_at = clock_timestamp(), closed_at = null where slot = next_slot;
+		update rowcast.state set slot = next_slot;
+		perform rowcast.write_capture();
+	end if;
+end
+$$;
+comment on function rowcast.rotate is 'Moves writers to the next leaf, where that is empty.';
+
+create or replace function rowcast.prune() returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set lock_timeout = '50ms' as $$
+declare
+	old rowcast.leaf;
+	last_tick bigint;
+begin
+	select * into old from rowcast.leaf where closed_at is not null order by closed_at limit 1;
+	if not found then
+		return false;
+	end if;
+	-- Waits for nobody who appends to it; once held, whoever did has ended.
+	execute format('lock table rowcast.change_%s in access exclusive mode', old.slot);
+	perform rowcast.advance();
+	-- The tick by which all of the leaf is out: it is pruned up to there, so that no tick is cut in half.
+	execute format('select min(t.n) from rowcast.tick t where t.at >= $1 and not exists (
+		select from rowcast.change_%s c where c.xid >= pg_snapshot_xmin(t.snapshot) and not pg_visible_in_snapshot(c.xid, t.snapshot))',
+		old.slot) into last_tick using old.closed_at;
+	if last_tick is null then
+		select max(n) into last_tick from rowcast.tick;
+	end if;
+	execute format('truncate only rowcast.change_%s', old.slot);
+	update rowcast.leaf set opened_at = null, closed_at = null where slot = old.slot;
+	update rowcast.state set oldest = greatest(oldest, last_tick);
+	return true;
+end
+$$;
+comment on function rowcast.prune is 'Empties the oldest closed leaf, and with it the ticks up to the last that has a change in it. False where there is none; fails on lock_timeout where a transaction that appended to it is open.';
+
+create or replace function rowcast.maintain() returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	max_log bigint := (select value::bigint from rowcast.setting where name = 'max_log');
+	retention interval := (select value::interval from rowcast.setting where name = 'retention');
+	open_leaf rowcast.leaf;
+	used bigint;
+	total bigint;
+	head bigint := (select max(n) from rowcast.tick);
+	turned_away boolean;
+	swept bigint;
+begin
+	if not pg_try_advisory_xact_lock(1920103279, 4) then
+		return 'busy';
+	end if;
+	select l.* into open_leaf from rowcast.leaf l join rowcast.state s using (slot);
+	used := pg_relation_size(format('rowcast.change_%s', open_leaf.slot)::regclass);
+	select sum(pg_total_relation_size(format('rowcast.change_%s', k)::regclass)) into total from generate_series(0, 7) k;
+	-- The very conditions of rowcast.capture(), with which it turns changes away.
+	turned_away := clock_timestamp() > open_leaf.opened_at + retention
+		or used > greatest((max_log - total + pg_total_relation_size(format('rowcast.change_%s', open_leaf.slot)::regclass)) / 2, 0);
+	if turned_away then
+		insert into rowcast.gap (after, until, reason)
+			select captured, head + 1, 'capture' from rowcast.state on conflict do nothing;
+	end if;
+	-- In pieces, so that it neither takes long nor makes autovacuum lag behind.
+	with gone as (delete from rowcast.tick_count where (tick, relation, op) in (
+		select tick, relation, op from rowcast.tick_count where tick <= (select oldest from rowcast.state) order by tick limit 20000) returning 1)
+	select count(*) into swept from gone;
+	delete from rowcast.tick where n in (select n from rowcast.tick where n < (select oldest from rowcast.state) order by n limit 20000);
+	delete from rowcast.gap where until <= (select oldest from rowcast.state);
+	if not turned_away then
+		update rowcast.state set captured = head where captured <> head;
+	end if;
+	if turned_away or used > max_log / 20 or clock_timestamp() > open_leaf.opened_at + retention / 7 then
+		perform rowcast.rotate();
+	end if;
+	if total > max_log * 0.75 or exists (select from rowcast.leaf where closed_at < clock_timestamp() - retention * 0.875) then
+		return 'prune';
+	end if;
+	return case when swept = 20000 then 'more' end;
+end
+$$;
+comment on function rowcast.maintain is 'Keeps the log within its limits: moves writers on, notes a gap where changes were turned away, sweeps pruned ticks. Returns ''prune'' where rowcast.prune() is due. Called by the leader every second.';
+
+revoke all on all functions in schema rowcast from public;
+commit;
