@@ -13,7 +13,7 @@ import type {
 	State,
 	TableInfo,
 	TableName
-} from '../protocol.js';
+} from '../protocol.ts';
 
 /** A column whose values never reach the log; `*` in a part matches every name. */
 export interface RedactedColumn extends TableName {
@@ -40,7 +40,6 @@ export interface Config {
 	maxLogBytes: number;
 	/** Rowcast's own version. */
 	version: string;
-	logLevel: string;
 }
 
 /** One durable tick: the changes that became visible since the tick before. */

@@ -1,0 +1,50 @@
+/** Connections to the database. */
+import pg from 'pg';
+import type { Log } from './log.ts';
+
+/** How long a read on behalf of a viewer may take. */
+export const READ_TIMEOUT_MS = 10_000;
+
+/**
+ * How to connect: named in pg_stat_activity, with 5 s to connect and with a heartbeat of TCP, because a connection
+ * that is cut silently never errors by itself.
+ */
+export function connectionOptions(database: { connectionString?: string }): pg.ClientConfig {
+	return {
+		...database,
+		application_name: 'rowcast',
+		connectionTimeoutMillis: 5_000,
+		keepAlive: true,
+		keepAliveInitialDelayMillis: 5_000,
+		types: TEXT
+	};
+}
+
+/** A pool for reads: a statement that outlives its timeout is ended by the server, or given up here. */
+export function makePool(database: { connectionString?: string }, log: Log): pg.Pool {
+	const pool = new pg.Pool({
+		...connectionOptions(database),
+		max: 8,
+		idleTimeoutMillis: 30_000,
+		statement_timeout: READ_TIMEOUT_MS,
+		query_timeout: READ_TIMEOUT_MS + 2_000
+	});
+	// An idle connection that breaks is replaced at the next query; without a listener it would end the process.
+	pool.on('error', (err) => log.warn({ err }, 'a connection to the database broke'));
+	return pool;
+}
+
+/** Where the database is, for people and without secrets: `shop @ 127.0.0.1:5433`. */
+export function describeDatabase(database: { connectionString?: string }): string {
+	const { host, port, database: name } = new pg.Client(database);
+	return `${name} @ ${host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`}`;
+}
+
+/** As pg does it (int8 and numeric are text already), but times stay text too: a Date has no microseconds. */
+const types = pg.types.builtins;
+const TEXT: pg.CustomTypesConfig = {
+	getTypeParser: ((oid: number, format: 'text' | 'binary') =>
+		oid === types.TIMESTAMPTZ || oid === types.TIMESTAMP || oid === types.DATE
+			? (value: string) => value
+			: pg.types.getTypeParser(oid, format)) as never
+};
