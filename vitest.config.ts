@@ -17,6 +17,7 @@ export default defineConfig({
 					globalSetup: 'tests/support/setup.ts',
 					pool: 'forks',
 					maxWorkers: 2,
+					sequence: { groupOrder: 1 },
 					testTimeout: 60_000,
 					hookTimeout: 60_000
 				}
