@@ -44,10 +44,13 @@ async function build(tell) {
 	});
 	let output = '';
 	for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
-	const stop = () => child.kill();
-	process.once('exit', stop);
+	const interrupted = () => {
+		child.kill();
+		process.exit(130);
+	};
+	for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, interrupted);
 	const [code] = await once(child, 'close');
-	process.off('exit', stop);
+	for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, interrupted);
 	if (code !== 0) throw new Error(`The build failed.\n${output.trim()}`);
 	tell(`Built in ${((Date.now() - started) / 1000).toFixed(1)} s.`);
 }

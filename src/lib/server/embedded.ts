@@ -134,7 +134,8 @@ export async function cacheFolder(): Promise<string> {
 /** Makes the folder where needed; false when it cannot be made, is not ours, or cannot be entered. */
 export async function makeFolder(folder: string): Promise<boolean> {
 	try {
-		await fs.mkdir(folder, { recursive: true, mode: 0o755 });
+		// A strict umask must not close it to the user who runs PostgreSQL.
+		if (await fs.mkdir(folder, { recursive: true })) await fs.chmod(folder, 0o755);
 		await fs.access(folder, fs.constants.W_OK | fs.constants.X_OK);
 		const { uid } = await fs.lstat(folder);
 		return (WINDOWS || uid === process.getuid?.()) && reaches(folder);
