@@ -14,6 +14,8 @@ export default defineConfig(
 			// TypeScript looks names up, and knows the browser's from Node's.
 			'no-undef': 'off',
 			'no-console': 'off',
+			// Playwright's fixtures take their dependencies from a pattern, even when they have none.
+			'no-empty-pattern': ['error', { allowObjectPatternsAsParameters: true }],
 			eqeqeq: ['error', 'always', { null: 'ignore' }],
 			'@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
 			'@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],

@@ -119,18 +119,18 @@ export function startDemo(connectionString: string, seed = 1): { stop(): Promise
 
 /** Deeds a second, and for how many seconds at a time. */
 const MOODS = [
-	{ weight: 5, perSecond: 8, seconds: [8, 25] },
-	{ weight: 2, perSecond: 0.7, seconds: [4, 9] },
-	{ weight: 2, perSecond: 14, seconds: [5, 15] },
-	{ weight: 1, perSecond: 45, seconds: [2, 4] }
-] as const;
+	{ weight: 5, perSecond: 8, shortest: 8, longest: 25 },
+	{ weight: 2, perSecond: 0.7, shortest: 4, longest: 9 },
+	{ weight: 2, perSecond: 14, shortest: 5, longest: 15 },
+	{ weight: 1, perSecond: 45, shortest: 2, longest: 4 }
+];
 
 async function work(connectionString: string, random: Random, signal: AbortSignal): Promise<void> {
 	await withClient(connectionString, async (db) => {
 		await inTransaction(db, () => stockShop(db, random));
 		while (!signal.aborted) {
 			const mood = random.weighted(MOODS);
-			const until = Date.now() + random.between(...mood.seconds) * 1000;
+			const until = Date.now() + random.between(mood.shortest, mood.longest) * 1000;
 			while (Date.now() < until && !signal.aborted) {
 				await rest(Math.min(random.pause(mood.perSecond), 3000), signal);
 				if (!signal.aborted) await inTransaction(db, () => random.weighted(DEEDS).run(db, random));
