@@ -127,6 +127,8 @@ create table if not exists rowcast.tick (
 );
 comment on table rowcast.tick is 'A durable, densely numbered step: all the changes that became visible since the tick before.';
 comment on column rowcast.tick.snapshot is 'What was visible. The changes of tick n are those visible in its snapshot and not in that of n - 1.';
+create index if not exists tick_at on rowcast.tick (at);
+comment on index rowcast.tick_at is 'Finds the ticks of a time.';
 insert into rowcast.tick
 	select 0, clock_timestamp(), pg_current_snapshot() where not exists (select from rowcast.tick);
 
@@ -151,7 +153,7 @@ create table if not exists rowcast.gap (
 comment on table rowcast.gap is 'Ranges of ticks in which changes may not have been captured, because the log was full or too old while no server ran.';
 
 create or replace function rowcast.seq(lsn pg_lsn, xid xid8) returns text
-language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+language sql immutable parallel safe as $$
 	select (div(lsn - '0/0'::pg_lsn, 8) * 4294967296 + mod(xid::text::numeric, 4294967296))::text
 $$;
 comment on function rowcast.seq is 'The number that orders a row''s history on the wire: the log position in units of 8 bytes (positions are aligned to 8), then 32 bits of the transaction, which no two running ones share.';

@@ -1,0 +1,289 @@
+/**
+ * Follows one database: connects, installs what is missing, leads the ticks where no other server does, reads every
+ * tick and hands it on, and comes back after an outage.
+ *
+ *   connect ─► prepare ─► follow (leading or not) ─► the connection breaks ─► wait ─► connect …
+ */
+import pg from 'pg';
+import type { State } from '../protocol.ts';
+import { makeCatalog } from './catalog.ts';
+import { explain, StartError } from './errors.ts';
+import { makeLeader, type Leader } from './leader.ts';
+import { LOCK } from './locks.ts';
+import type { Log } from './log.ts';
+import { migrate } from './migrate.ts';
+import { connectionOptions } from './pool.ts';
+import { makeReader } from './reader.ts';
+import type { Config, Follower, FollowerEvents } from './types.ts';
+import { watchConfigured } from './watch.ts';
+
+/** A follower that hears nothing looks by itself; also how soon a leader's death is noticed. */
+const POLL_MS = 1_000;
+/** How often the catalogue is looked at and the log is kept within its limits. */
+const HOUSEKEEPING_MS = 1_000;
+/** A connection that does not answer for so long is given up: half-open ones never error. */
+const SILENCE_MS = 4_000;
+const RETRY_MS = [100, 250, 500, 1_000, 2_000];
+/** How long a start waits for a database that is starting up or out of connections. */
+const START_PATIENCE_MS = 10_000;
+/** Behind by more than this, the state says so. */
+const CATCHING_UP_MS = 2_000;
+
+export interface FollowerOptions {
+	database: { connectionString?: string };
+	pool: pg.Pool;
+	config: Pick<Config, 'watch' | 'redact' | 'retentionMs' | 'maxLogBytes'>;
+	log: Log;
+	viewers: () => number;
+	events: FollowerEvents;
+}
+
+export function makeFollower({ database, pool, config, log, viewers, events }: FollowerOptions): Follower {
+	const catalog = makeCatalog(pool);
+	const reader = makeReader(pool, catalog);
+	let closed = false;
+	let epoch = '';
+	let head = 0n;
+	let oldest = 0n;
+	/** The newest tick that was handed on. */
+	let shown: bigint | undefined;
+	let gapsSeen = 0n;
+	let state: State = { database: 'disconnected', head: '0', lagMs: 0, since: new Date().toISOString() };
+	/** The database's clock less this one's, in ms. */
+	let clockOffset = 0;
+	let leader: Leader | undefined;
+	/** Ends the session under way. */
+	let interrupt = (_error: Error) => {};
+	let wake = () => {};
+	let finished: Promise<void> | undefined;
+
+	function tell(next: State['database'], message?: string) {
+		if (state.database === next && state.message === message) return;
+		const since = state.database === next ? state.since : new Date().toISOString();
+		state = { database: next, head: String(shown ?? head), lagMs: state.lagMs, since, ...(message && { message }) };
+		events.state(state);
+	}
+
+	/** Hands on what is new, one batch after the other; a call while one is under way makes it look again. */
+	let pumping: Promise<void> | undefined;
+	async function pump() {
+		if (pumping) return pumping;
+		pumping = (async () => {
+			while (!closed && shown !== undefined && shown < head) {
+				if (shown < oldest) {
+					events.gap({ after: String(shown), until: String(oldest), reason: 'pruned' });
+					shown = oldest;
+					continue;
+				}
+				const ticks = await reader.ticks(shown, head);
+				const last = ticks.at(-1);
+				if (!last) {
+					// Pruned between the two looks.
+					oldest = (await reader.bounds()).oldest;
+					if (shown >= oldest) throw new Error(`tick ${shown + 1n} of ${head} cannot be read`);
+					continue;
+				}
+				shown = last.tick;
+				const lagMs = Math.max(0, Math.round(Date.now() + clockOffset - Date.parse(last.at)));
+				state = { ...state, head: String(shown), lagMs };
+				tell(lagMs > CATCHING_UP_MS && shown < head ? 'catching-up' : 'live');
+				await events.ticks(ticks);
+			}
+			if (shown !== undefined && !closed) tell('live');
+		})().finally(() => (pumping = undefined));
+		return pumping;
+	}
+
+	function advanceTo(next: bigint) {
+		if (next <= head) return;
+		head = next;
+		pump().catch((err) => interrupt(err));
+	}
+
+	async function prepare(client: pg.Client) {
+		await migrate(client);
+		await client.query(
+			`select rowcast.configure('retention', $1), rowcast.configure('max_log', $2)`,
+			[`${config.retentionMs} ms`, String(config.maxLogBytes)]
+		);
+		const asked = Date.now();
+		const { rows } = await client.query(
+			'select rowcast.begin_epoch() as epoch, extract(epoch from clock_timestamp()) * 1000 as now'
+		);
+		clockOffset = Number(rows[0].now) - (asked + Date.now()) / 2;
+		const bounds = await reader.bounds();
+		if (epoch && epoch !== rows[0].epoch) shown = undefined;
+		if (shown === undefined) shown = bounds.head;
+		({ head, oldest } = bounds);
+		if (head < shown) shown = head;
+		const changed = epoch !== rows[0].epoch;
+		epoch = rows[0].epoch;
+		await client.query('listen rowcast_tick');
+		await watchConfigured(client, config, catalog, log);
+		if (await catalog.refresh()) events.tables(catalog.tables());
+		if (changed) events.epoch(epoch);
+	}
+
+	/** Leads until the connection breaks. */
+	async function lead(client: pg.Client) {
+		await client.query('listen rowcast');
+		leader = makeLeader({
+			client,
+			viewers,
+			ticked: (next) => {
+				advanceTo(next);
+			}
+		});
+		await leader.run();
+	}
+
+	/** Follows another server's ticks; returns once it could take the lead. */
+	async function follow(client: pg.Client) {
+		let shared = false;
+		while (!closed) {
+			const { rows } = await client.query(
+				`select (select max(n) from rowcast.tick) as head, pg_try_advisory_lock(${LOCK.leader}) as leads`
+			);
+			advanceTo(BigInt(rows[0].head));
+			if (rows[0].leads) return;
+			if (viewers() > 0 !== shared) {
+				shared = !shared;
+				await client.query(
+					`select ${shared ? 'pg_advisory_lock_shared' : 'pg_advisory_unlock_shared'}(${LOCK.viewers})`
+				);
+			}
+			await new Promise<void>((resolve) => {
+				const timer = setTimeout(resolve, POLL_MS);
+				wake = () => {
+					clearTimeout(timer);
+					resolve();
+				};
+			});
+		}
+	}
+
+	/** Keeps the log within its limits (as leader) and the catalogue current. */
+	async function keepHouse() {
+		if (leader) {
+			const { rows } = await pool.query('select rowcast.maintain() as due');
+			if (rows[0].due === 'prune') {
+				await pool.query('select rowcast.prune()').catch((err) => {
+					if (err.code !== '55P03') throw err; // someone still writes there: next time
+				});
+			}
+		}
+		oldest = (await reader.bounds()).oldest;
+		for (const gap of await reader.gaps(gapsSeen)) {
+			events.gap(gap);
+			gapsSeen = BigInt(gap.until);
+		}
+		const changed = await catalog.refresh();
+		if (leader && (changed || catalog.problems.size > 0)) {
+			const client = await pool.connect();
+			try {
+				await watchConfigured(client, { ...config, watch: config.watch === 'all' ? 'all' : null }, catalog, log);
+			} finally {
+				client.release();
+			}
+			if ((await catalog.refresh()) || changed) events.tables(catalog.tables());
+		} else if (changed) {
+			events.tables(catalog.tables());
+		}
+	}
+
+
+	/** One connection's life. */
+	async function session(ready: () => void) {
+		const client = new pg.Client({ ...connectionOptions(database), query_timeout: SILENCE_MS });
+		const broken = new Promise<never>((_, reject) => {
+			interrupt = reject;
+			client.on('error', reject);
+			client.on('end', () => reject(new Error('Connection terminated')));
+		});
+		broken.catch(() => {});
+		client.on('notification', ({ channel, payload }) => {
+			if (channel === 'rowcast') leader?.ring();
+			else if (!leader && payload) advanceTo(BigInt(payload));
+		});
+		let housekeeping: NodeJS.Timeout | undefined;
+		try {
+			await Promise.race([client.connect(), broken]);
+			await Promise.race([prepare(client), broken]);
+			gapsSeen = head;
+			tell('live');
+			ready();
+			const keep = async () => {
+				await keepHouse().catch((err) => log.warn({ err }, 'housekeeping failed; trying again'));
+				housekeeping = setTimeout(keep, HOUSEKEEPING_MS);
+			};
+			housekeeping = setTimeout(keep, HOUSEKEEPING_MS);
+			pump().catch((err) => interrupt(err));
+			await Promise.race([follow(client).then(() => (closed ? undefined : lead(client))), broken]);
+		} finally {
+			clearTimeout(housekeeping);
+			leader?.stop();
+			leader = undefined;
+			// A connection that no longer answers would not end politely either.
+			const polite = client.end().catch(() => {});
+			await Promise.race([polite, new Promise((resolve) => setTimeout(resolve, 500))]);
+		}
+	}
+
+	async function run(ready: () => void, fail: (err: unknown) => void) {
+		let started = false;
+		let attempt = 0;
+		const patience = Date.now() + START_PATIENCE_MS;
+		while (!closed) {
+			try {
+				await session(() => {
+					started = true;
+					attempt = 0;
+					ready();
+				});
+			} catch (err) {
+				if (closed) return;
+				const message = explain(err)?.message ?? 'The database cannot be followed; the log says why.';
+				const starting = ['57P03', '53300'].includes((err as { code?: string }).code ?? '');
+				if (!started && !(starting && Date.now() < patience)) return fail(explain(err) ? new StartError(message, { cause: err }) : err);
+				log.warn({ err }, message);
+				tell('disconnected', message);
+				const delay = RETRY_MS[Math.min(attempt++, RETRY_MS.length - 1)] as number;
+				await new Promise<void>((resolve) => {
+					const timer = setTimeout(resolve, delay * (0.75 + Math.random() / 2));
+					wake = () => {
+						clearTimeout(timer);
+						resolve();
+					};
+				});
+			}
+		}
+	}
+
+	return {
+		start: () => new Promise((resolve, reject) => (finished = run(resolve, reject))),
+		async close() {
+			closed = true;
+			leader?.stop();
+			wake();
+			interrupt(new Error('closed'));
+			await finished;
+			await pumping?.catch(() => {});
+		},
+		state: () => state,
+		get epoch() {
+			return epoch;
+		},
+		get head() {
+			return shown ?? head;
+		},
+		get oldest() {
+			return oldest;
+		},
+		reader,
+		catalog,
+		poke() {
+			leader?.ring();
+			wake();
+		}
+	};
+}

@@ -1,0 +1,148 @@
+/**
+ * The leader: one server at a time turns what became visible into ticks.
+ *
+ *            viewers, and changes keep coming                    nothing for QUIET_MS
+ *   awake ──────────────────────────────────► awake      awake ──────────────────────► settling
+ *   (ticks every 10-50 ms; nobody rings)                 (takes lock `asleep`: writers ring from now on)
+ *
+ *   settling ──► asleep    once every transaction has ended that was running when the lock was taken: it may have
+ *                          found the lock free and will not ring. Until then ticks go on, every SETTLE_MS.
+ *   asleep ──► asleep      a ring: tick at once. Else every SAFETY_MS, which forgives a bug.
+ *   asleep ──► awake       rings come thick (NOTIFY takes a global lock at commit): releases the lock.
+ *   any ──► dozing         no viewer anywhere: ticks every SAFETY_MS, lock released, nobody rings.
+ *
+ * A leader that dies releases its locks by dying: nobody rings into the void, and another server takes over.
+ * Why no change is missed: a writer's transaction has its id before it tests the lock. If it finds it held, its
+ * commit rings. If it finds it free, it was running, with that id, before the lock was taken, so settling waits for it;
+ * and a tick follows that wait.
+ */
+import type pg from 'pg';
+import { LOCK } from './locks.ts';
+
+const QUIET_MS = 300;
+const SETTLE_MS = 50;
+const SAFETY_MS = 1_000;
+/** A tick costs both processors: it takes at most a third of the time. Behind by p50 11 ms at 10 ms, 26 ms at 30 ms. */
+const pace = (costMs: number) => Math.min(50, Math.max(10, 2 * costMs));
+/** 30 rings within 100 ms: past 300 a second, NOTIFY costs writers more than polling costs the leader. */
+const THICK_RINGS = 30;
+const THICK_MS = 100;
+
+export type Mode = 'awake' | 'settling' | 'asleep' | 'dozing';
+
+export interface Leader {
+	/** A writer rang, or something else happened that may need a tick. */
+	ring(): void;
+	/** Runs until `stop()`; rejects with the error of the connection. */
+	run(): Promise<void>;
+	stop(): void;
+	mode(): Mode;
+}
+
+export interface LeaderOptions {
+	/** The connection that holds the locks; used by nobody else while a tick runs. */
+	client: pg.ClientBase;
+	/** Viewers of this server. */
+	viewers: () => number;
+	/** The newest tick; told after every one, and not awaited. */
+	ticked: (head: bigint, changes: number) => void;
+}
+
+export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
+	let mode: Mode = 'awake';
+	let running = true;
+	let rung = false;
+	let wake = () => {};
+	let rings: number[] = [];
+	/** Settling waits for every transaction below this id. */
+	let barrier = '0';
+
+	const query = async (text: string, values: unknown[] = []) => (await client.query(text, values)).rows[0];
+
+	function ring() {
+		rung = true;
+		if (mode === 'asleep') {
+			rings.push(Date.now());
+			if (rings.length > THICK_RINGS) rings.shift();
+		}
+		wake();
+	}
+
+	async function wait(ms: number) {
+		if (!rung && running) {
+			await new Promise<void>((resolve) => {
+				const timer = setTimeout(resolve, ms);
+				wake = () => {
+					clearTimeout(timer);
+					resolve();
+				};
+			});
+		}
+		rung = false;
+	}
+
+	const ringsAreThick = () =>
+		rings.length === THICK_RINGS && Date.now() - (rings[0] as number) < THICK_MS;
+
+	async function watched(): Promise<boolean> {
+		if (viewers() > 0) return true;
+		// Where no server holds it shared, this one gets it exclusively for a moment.
+		const { alone } = await query(
+			`select pg_try_advisory_lock(${LOCK.viewers}) and pg_advisory_unlock(${LOCK.viewers}) as alone`
+		);
+		return !alone;
+	}
+
+	async function awaken(next: 'awake' | 'dozing') {
+		if (mode === 'settling' || mode === 'asleep') await query(`select pg_advisory_unlock(${LOCK.asleep})`);
+		rings = [];
+		mode = next;
+	}
+
+	async function run() {
+		// NOTIFY makes PREPARE TRANSACTION fail: where that may be used, nobody is ever asked to ring.
+		const { silent } = await query(`select current_setting('max_prepared_transactions')::int > 0 as silent`);
+		let lastChange = Date.now();
+		while (running) {
+			const started = performance.now();
+			// Evaluated before the tick's own snapshot is taken.
+			const { settled, head, changes } = await query(
+				`select pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8 as settled, head, changes from rowcast.advance()`,
+				[barrier]
+			);
+			const cost = performance.now() - started;
+			if (changes !== '0') lastChange = Date.now();
+			ticked(BigInt(head), Number(changes));
+
+			if (!(await watched())) {
+				await awaken('dozing');
+			} else if (mode === 'dozing') {
+				await awaken('awake');
+			} else if (mode === 'awake') {
+				const quiet = Date.now() - lastChange > QUIET_MS;
+				if (quiet && !silent && (await query(`select pg_try_advisory_lock(${LOCK.asleep}) as got`)).got) {
+					mode = 'settling';
+					barrier = (await query('select pg_snapshot_xmax(pg_current_snapshot()) as x')).x;
+				}
+			} else if (mode === 'settling') {
+				if (settled) mode = 'asleep';
+			} else if (ringsAreThick()) {
+				await awaken('awake');
+			}
+
+			if (mode === 'awake') await wait(silent && Date.now() - lastChange > QUIET_MS ? SETTLE_MS : pace(cost));
+			else if (mode === 'settling') await wait(SETTLE_MS);
+			else await wait(SAFETY_MS);
+		}
+	}
+
+	return {
+		ring,
+		run,
+		stop() {
+			running = false;
+			wake();
+		},
+		mode: () => mode
+	};
+}
