@@ -40,11 +40,11 @@ export function describeDatabase(database: { connectionString?: string }): strin
 	return `${name} @ ${host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`}`;
 }
 
-/** As pg does it (int8 and numeric are text already), but times stay text too: a Date has no microseconds. */
-const types = pg.types.builtins;
+/**
+ * Every value is the text that PostgreSQL wrote, so that none loses digits and no row is parsed; booleans alone are
+ * worth turning into something else.
+ */
 const TEXT: pg.CustomTypesConfig = {
-	getTypeParser: ((oid: number, format: 'text' | 'binary') =>
-		oid === types.TIMESTAMPTZ || oid === types.TIMESTAMP || oid === types.DATE
-			? (value: string) => value
-			: pg.types.getTypeParser(oid, format)) as never
+	getTypeParser: ((oid: number) =>
+		oid === pg.types.builtins.BOOL ? (value: string) => value === 't' : (value: string) => value) as never
 };
