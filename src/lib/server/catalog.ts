@@ -36,9 +36,10 @@ export function makeCatalog(pool: Pick<pg.Pool, 'query'>): Relations {
 			const now = (await pool.query(FINGERPRINT)).rows[0].fingerprint + JSON.stringify([...problems]);
 			if (now === fingerprint) return false;
 			const { rows } = await pool.query(TABLES);
+			const unindexed = new Map((await pool.query(UNINDEXED)).rows.map((row) => [nameOf(row), row.problem]));
 			tables = rows.map(({ info }) => {
 				const { state, ...table } = JSON.parse(info);
-				const problem = problems.get(nameOf(table)) ?? PROBLEMS[state];
+				const problem = problems.get(nameOf(table)) ?? PROBLEMS[state] ?? unindexed.get(nameOf(table));
 				return { ...table, watched: state === 'watched' || state === 'out of date', ...(problem && { problem }) };
 			});
 			const keys = new Map(tables.map((table) => [nameOf(table), table.primaryKey]));
@@ -91,3 +92,10 @@ const TABLES = `
 			where c.contype = 'f' and c.conrelid = w.oid and not f.relispartition), '[]')) as info
 	from rowcast.watchable() w left join rowcast.relation r on r.oid = w.oid
 	order by w.schema, w.name`;
+
+/** Tables that are not searched for rows that reference a changed one, because it would mean reading them whole. */
+const UNINDEXED = `
+	select child_schema as schema, child_name as table, format(
+		'Its rows are not announced when %s changes: that needs an index. Run: create index concurrently on %s (%s)',
+		parent::regclass, child::regclass, (select string_agg(format('%I', name), ', ') from unnest(columns) name)) as problem
+	from rowcast.referencing() where not cheap`;

@@ -14,6 +14,7 @@ import type { Log } from './log.ts';
 import { migrate } from './migrate.ts';
 import { connectionOptions } from './pool.ts';
 import { makeReader } from './reader.ts';
+import { makeReferences } from './references.ts';
 import type { Config, Follower, FollowerEvents } from './types.ts';
 import { watchConfigured } from './watch.ts';
 
@@ -41,6 +42,7 @@ export interface FollowerOptions {
 export function makeFollower({ database, pool, config, log, viewers, events }: FollowerOptions): Follower {
 	const catalog = makeCatalog(pool);
 	const reader = makeReader(pool, catalog);
+	const references = makeReferences(pool, log, () => leader?.ring());
 	let closed = false;
 	let epoch = '';
 	let head = 0n;
@@ -130,8 +132,9 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		leader = makeLeader({
 			client,
 			viewers,
-			ticked: (next) => {
+			ticked: (next, changes) => {
 				advanceTo(next);
+				if (changes > 0) references.due(next);
 			}
 		});
 		await leader.run();
@@ -268,6 +271,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 			interrupt(new Error('closed'));
 			await finished;
 			await pumping?.catch(() => {});
+			await references.idle();
 		},
 		state: () => state,
 		get epoch() {
