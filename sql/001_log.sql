@@ -81,13 +81,15 @@ comment on column rowcast.state.referenced is 'References are announced for the 
 create table if not exists rowcast.leaf (
 	slot int primary key check (slot between 0 and 7),
 	opened_at timestamptz,
-	closed_at timestamptz
+	closed_at timestamptz,
+	closed_tick bigint
 );
 insert into rowcast.leaf
 	select k, case when k = 0 then clock_timestamp() end from generate_series(0, 7) k on conflict do nothing;
 comment on table rowcast.leaf is 'The leaves of rowcast.change: empty (never opened), open (one), or closed.';
 comment on column rowcast.leaf.opened_at is 'When writers began to append to it; null while it is empty.';
 comment on column rowcast.leaf.closed_at is 'When writers moved on; transactions then open may still append for a moment.';
+comment on column rowcast.leaf.closed_tick is 'The newest tick at that time. Not found by time: clocks jump.';
 
 create table if not exists rowcast.change (
 	lsn pg_lsn not null,

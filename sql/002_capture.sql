@@ -66,6 +66,8 @@ comment on function rowcast.redact_text is 'The quick way to redact a small row,
 create or replace function rowcast.write_capture() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $w$
 declare
+	-- Two at once would fail with "tuple concurrently updated". First, so that the rest is read under the lock.
+	alone text := pg_advisory_xact_lock(1920103279, 0);
 	slot int := (select s.slot from rowcast.state s);
 	max_value int := (select value::int from rowcast.setting where name = 'max_value');
 	stop timestamptz := (select l.opened_at from rowcast.leaf l where l.slot = (select s.slot from rowcast.state s))

@@ -90,8 +90,8 @@ declare
 	next_slot int := (current_slot + 1) % 8;
 begin
 	if (select opened_at is null from rowcast.leaf where slot = next_slot) then
-		update rowcast.leaf set closed_at = clock_timestamp() where slot = current_slot;
-		update rowcast.leaf set opened_at = clock_timestamp(), closed_at = null where slot = next_slot;
+		update rowcast.leaf set closed_at = clock_timestamp(), closed_tick = (select max(n) from rowcast.tick) where slot = current_slot;
+		update rowcast.leaf set opened_at = clock_timestamp(), closed_at = null, closed_tick = null where slot = next_slot;
 		update rowcast.state set slot = next_slot;
 		perform rowcast.write_capture();
 	end if;
@@ -106,7 +106,7 @@ declare
 	old rowcast.leaf;
 	last_tick bigint;
 begin
-	select * into old from rowcast.leaf where closed_at is not null order by closed_at limit 1;
+	select * into old from rowcast.leaf where closed_tick is not null order by closed_tick limit 1;
 	if not found then
 		return false;
 	end if;
@@ -114,14 +114,14 @@ begin
 	execute format('lock table rowcast.change_%s in access exclusive mode', old.slot);
 	perform rowcast.advance();
 	-- The tick by which all of the leaf is out: it is pruned up to there, so that no tick is cut in half.
-	execute format('select min(t.n) from rowcast.tick t where t.at >= $1 and not exists (
+	execute format('select min(t.n) from rowcast.tick t where t.n >= $1 and not exists (
 		select from rowcast.change_%s c where c.xid >= pg_snapshot_xmin(t.snapshot) and not pg_visible_in_snapshot(c.xid, t.snapshot))',
-		old.slot) into last_tick using old.closed_at;
+		old.slot) into last_tick using old.closed_tick;
 	if last_tick is null then
 		select max(n) into last_tick from rowcast.tick;
 	end if;
 	execute format('truncate only rowcast.change_%s', old.slot);
-	update rowcast.leaf set opened_at = null, closed_at = null where slot = old.slot;
+	update rowcast.leaf set opened_at = null, closed_at = null, closed_tick = null where slot = old.slot;
 	update rowcast.state set oldest = greatest(oldest, last_tick);
 	return true;
 end
