@@ -39,7 +39,9 @@ describe('the database', () => {
 		expect(read({ DATABASE_URL: url }).database).toEqual({ connectionString: url });
 	});
 	test('is refused without repeating a password', () => {
-		expect(() => read({ DATABASE_URL: 'mysql://me:secret@db/shop' })).toThrow(/^DATABASE_URL must be like [^\n]*$/);
+		expect(() => read({ DATABASE_URL: 'mysql://me:secret@db/shop' })).toThrow(
+			/^DATABASE_URL must be like [^\n]*$/
+		);
 		expect(() => read({ DATABASE_URL: 'mysql://me:secret@db/shop' })).not.toThrow(/me:secret/);
 	});
 });
@@ -72,9 +74,12 @@ describe('listening', () => {
 			'http://b:81'
 		]);
 	});
-	test.each(['*', 'a.example', 'https://a/path', 'file:///x', 'https://me@a'])('origin %s is refused', (item) => {
-		expect(() => read({ ROWCAST_ORIGINS: item })).toThrow(/^ROWCAST_ORIGINS must list origins/);
-	});
+	test.each(['*', 'a.example', 'https://a/path', 'file:///x', 'https://me@a'])(
+		'origin %s is refused',
+		(item) => {
+			expect(() => read({ ROWCAST_ORIGINS: item })).toThrow(/^ROWCAST_ORIGINS must list origins/);
+		}
+	);
 });
 
 describe('lists of names', () => {
@@ -86,9 +91,12 @@ describe('lists of names', () => {
 			{ schema: '__proto__', table: 'été' }
 		]);
 	});
-	test.each(['users', 'a.b.c', 'a.b,', 'a.b,,c.d', '"a.b', '.b', 'a.', 'a."b"c', ','])('ROWCAST_WATCH=%s', (list) => {
-		expect(() => read({ ROWCAST_WATCH: list })).toThrow(/^ROWCAST_WATCH must be "all" or list tables/);
-	});
+	test.each(['users', 'a.b.c', 'a.b,', 'a.b,,c.d', '"a.b', '.b', 'a.', 'a."b"c', ','])(
+		'ROWCAST_WATCH=%s',
+		(list) => {
+			expect(() => read({ ROWCAST_WATCH: list })).toThrow(/^ROWCAST_WATCH must be "all" or list tables/);
+		}
+	);
 	test('columns to redact, * for any', () => {
 		expect(read({ ROWCAST_REDACT: '*.*.password, public.User."e.mail"' }).redact).toEqual([
 			{ schema: '*', table: '*', column: 'password' },
@@ -120,7 +128,12 @@ describe('bounds of the log', () => {
 });
 
 test('every refusal is a ConfigError of one line', () => {
-	for (const env of [{ PORT: 'a\nb' }, { ROWCAST_WATCH: 'a\nb' }, { ROWCAST_RETENTION: 'x'.repeat(1000) }]) {
+	const bad: Record<string, string>[] = [
+		{ PORT: 'a\nb' },
+		{ ROWCAST_WATCH: 'a\nb' },
+		{ ROWCAST_RETENTION: 'x'.repeat(1000) }
+	];
+	for (const env of bad) {
 		try {
 			read(env);
 			expect.unreachable();

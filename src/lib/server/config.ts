@@ -6,12 +6,22 @@ import { ConfigError } from './errors.ts';
 import type { Config, RedactedColumn } from './types.ts';
 
 const MINUTE = 60_000;
-const TIMES = { ms: 1, s: 1000, m: MINUTE, min: MINUTE, h: 60 * MINUTE, d: 24 * 60 * MINUTE, w: 7 * 24 * 60 * MINUTE };
+const TIMES = {
+	ms: 1,
+	s: 1000,
+	m: MINUTE,
+	min: MINUTE,
+	h: 60 * MINUTE,
+	d: 24 * 60 * MINUTE,
+	w: 7 * 24 * 60 * MINUTE
+};
 const SIZES = { B: 1, kB: 2 ** 10, KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30, TB: 2 ** 40 };
 
 /** Each variable with the shape of its value; one that is unset or empty takes the default. */
 const ENVIRONMENT = v.object({
-	DATABASE_URL: v.optional(v.pipe(v.string(), v.check(isDatabaseUrl, 'must be like postgres://user:password@host:5432/database'))),
+	DATABASE_URL: v.optional(
+		v.pipe(v.string(), v.check(isDatabaseUrl, 'must be like postgres://user:password@host:5432/database'))
+	),
 	HOST: v.optional(v.pipe(v.string(), v.check(isHost, 'must be an IP address or a host name')), '127.0.0.1'),
 	PORT: v.optional(port(), '3000'),
 	PGPORT: v.optional(port()),
@@ -21,8 +31,14 @@ const ENVIRONMENT = v.object({
 	),
 	ROWCAST_ORIGINS: v.optional(parsed(parseOrigins), ''),
 	ROWCAST_REDACT: v.optional(parsed(parseColumns), ''),
-	ROWCAST_RETENTION: v.optional(parsed((text) => parseAmount(text, TIMES, '24h', TIMES.s, 3650 * TIMES.d)), '24h'),
-	ROWCAST_MAX_LOG: v.optional(parsed((text) => parseAmount(text, SIZES, '1GB', SIZES.MB, 2 ** 50)), '1GB')
+	ROWCAST_RETENTION: v.optional(
+		parsed((text) => parseAmount(text, TIMES, '24h', TIMES.s, 3650 * TIMES.d)),
+		'24h'
+	),
+	ROWCAST_MAX_LOG: v.optional(
+		parsed((text) => parseAmount(text, SIZES, '1GB', SIZES.MB, 2 ** 50)),
+		'1GB'
+	)
 });
 
 /** Reads and checks every setting; throws a ConfigError of one line that names the variable. */
@@ -74,7 +90,9 @@ function isDatabaseUrl(text: string): boolean {
 }
 
 function isHost(text: string): boolean {
-	return isIP(text.replace(/^\[(.*)\]$/, '$1')) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text);
+	return (
+		isIP(text.replace(/^\[(.*)\]$/, '$1')) !== 0 || /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text)
+	);
 }
 
 function port() {
@@ -122,7 +140,14 @@ function parseAmount(
 function parseOrigins(text: string): string[] {
 	return split(text).map((item) => {
 		const url = URL.canParse(item) ? new URL(item) : undefined;
-		if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search || url.hash || url.username)
+		if (
+			!url ||
+			!/^https?:$/.test(url.protocol) ||
+			url.pathname !== '/' ||
+			url.search ||
+			url.hash ||
+			url.username
+		)
 			throw new Error(`must list origins like https://example.org, not ${quote(item)}`);
 		return url.origin;
 	});

@@ -30,8 +30,14 @@ export interface Explanation {
 /** By SQLSTATE, else by its class (the first two characters), else by the system's error code. */
 const KNOWN: Record<string, Explanation> = {
 	'28P01': { message: 'The database refused the password; check DATABASE_URL or PGPASSWORD.', retry: false },
-	'28000': { message: 'The database does not let this role in; check the role and pg_hba.conf.', retry: false },
-	'3D000': { message: 'There is no such database on this server; check DATABASE_URL or PGDATABASE.', retry: false },
+	'28000': {
+		message: 'The database does not let this role in; check the role and pg_hba.conf.',
+		retry: false
+	},
+	'3D000': {
+		message: 'There is no such database on this server; check DATABASE_URL or PGDATABASE.',
+		retry: false
+	},
 	'42501': {
 		message: 'The role lacks a right that Rowcast needs; connect as the owner of the watched tables.',
 		retry: false
@@ -40,7 +46,10 @@ const KNOWN: Record<string, Explanation> = {
 		message: 'The database is read-only (a standby?); connect to the primary.',
 		retry: false
 	},
-	'53300': { message: 'The database has no free connection; raise max_connections or close some.', retry: true },
+	'53300': {
+		message: 'The database has no free connection; raise max_connections or close some.',
+		retry: true
+	},
 	'53100': { message: 'The disk of the database is full.', retry: true },
 	'57014': { message: 'The database took too long; ask for less, or later.', retry: true },
 	'57P01': { message: 'The database was shut down or ended the connection.', retry: true },
@@ -79,7 +88,10 @@ const BY_MESSAGE: [RegExp, Explanation][] = [
 	],
 	[
 		/certificate|self.signed/i,
-		{ message: 'The certificate of the database is not trusted; check sslmode and sslrootcert.', retry: false }
+		{
+			message: 'The certificate of the database is not trusted; check sslmode and sslrootcert.',
+			retry: false
+		}
 	]
 ];
 
@@ -94,7 +106,10 @@ export function explain(error: unknown): Explanation | undefined {
 		const known = KNOWN[code] ?? (code.length === 5 ? KNOWN[code.slice(0, 2)] : undefined);
 		if (known) return known;
 	}
-	return BY_MESSAGE.find(([pattern]) => pattern.test(error.message))?.[1] ?? (error.cause ? explain(error.cause) : undefined);
+	return (
+		BY_MESSAGE.find(([pattern]) => pattern.test(error.message))?.[1] ??
+		(error.cause ? explain(error.cause) : undefined)
+	);
 }
 
 /** May the same be tried again later? What is not known is worth another try. */
@@ -112,4 +127,17 @@ export function toFailure(error: unknown): Failure {
 
 export function failure(code: ErrorCode, message: string): Failure {
 	return { ok: false, error: { code, message } };
+}
+
+/** Why it did not start, in one line. What is not known keeps its stack, for whoever reports it. */
+export function explainStart(error: unknown): string {
+	const { code, address, port } = error as { code?: string; address?: string; port?: number };
+	const where = port === undefined ? address : `${address}:${port}`;
+	if (code === 'EADDRINUSE')
+		return `PORT ${port} is in use at ${address}; choose another, or 0 for a free one.`;
+	if (code === 'EADDRNOTAVAIL') return `HOST ${address} is no address of this machine.`;
+	if (code === 'EACCES' && port !== undefined)
+		return `This user may not listen at ${where}; choose a PORT above 1023.`;
+	if (error instanceof ConfigError) return error.message;
+	return explain(error)?.message ?? (error instanceof Error ? (error.stack ?? error.message) : String(error));
 }

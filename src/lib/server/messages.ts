@@ -3,7 +3,8 @@ import * as v from 'valibot';
 import { DEFAULT_LIMIT, MAX_CHANGES, OPS, type Filter } from '../protocol.ts';
 import { RequestError } from './errors.ts';
 
-/** Most characters of PostgreSQL's names is 63 bytes; a key's value may be long. */
+/** Most characters that a message may have as JSON. */
+const MAX_SIZE = 64_000;
 const MAX_TABLES = 1000;
 const MAX_BIGINT = 2n ** 63n - 1n;
 
@@ -14,7 +15,10 @@ const bigint = v.pipe(
 	v.check((text) => BigInt(text) <= MAX_BIGINT, 'is too large')
 );
 /** A seq may be longer than 64 bits. */
-const seq = v.pipe(v.string(), v.regex(/^(0|[1-9]\d{0,38})$/, 'must be a whole number in decimal digits, as a string'));
+const seq = v.pipe(
+	v.string(),
+	v.regex(/^(0|[1-9]\d{0,38})$/, 'must be a whole number in decimal digits, as a string')
+);
 const time = v.pipe(
 	v.string(),
 	v.regex(
@@ -33,12 +37,11 @@ const limit = v.pipe(
 const tableName = { schema: name, table: name };
 const filter = v.object({
 	tables: v.optional(
-		v.pipe(
-			v.array(v.object(tableName)),
-			v.maxLength(MAX_TABLES, `must name at most ${MAX_TABLES} tables`)
-		)
+		v.pipe(v.array(v.object(tableName)), v.maxLength(MAX_TABLES, `must name at most ${MAX_TABLES} tables`))
 	),
-	ops: v.optional(v.pipe(v.array(v.picklist(OPS, `must be one of ${OPS.join(', ')}`)), v.maxLength(OPS.length))),
+	ops: v.optional(
+		v.pipe(v.array(v.picklist(OPS, `must be one of ${OPS.join(', ')}`)), v.maxLength(OPS.length))
+	),
 	where: v.optional(v.pipe(v.string(), v.maxLength(4000, 'must have at most 4000 characters')))
 });
 const position = v.object({ tick: bigint, seq });
@@ -91,6 +94,8 @@ export const row = v.object({
 export function parse<S extends v.GenericSchema>(schema: S, message: unknown): v.InferOutput<S> {
 	if (message !== undefined && message !== null && (typeof message !== 'object' || Array.isArray(message)))
 		throw new RequestError('BAD_REQUEST', 'The message must be an object.');
+	if (sizeOf(message) > MAX_SIZE)
+		throw new RequestError('BAD_REQUEST', `The message is too large: at most ${MAX_SIZE} characters.`);
 	const result = v.safeParse(schema, message ?? {}, { abortEarly: true });
 	if (result.success) return result.output;
 	const issue = result.issues[0];
@@ -105,8 +110,17 @@ export function parse<S extends v.GenericSchema>(schema: S, message: unknown): v
 
 /** One text for filters that mean the same, so that they share a room. */
 export function filterKey({ tables, ops, where }: Filter): string {
-	const names = tables && [...new Set(tables.map(({ schema, table }) => JSON.stringify([schema, table])))].sort();
+	const names =
+		tables && [...new Set(tables.map(({ schema, table }) => JSON.stringify([schema, table])))].sort();
 	return JSON.stringify([names, ops && OPS.filter((op) => ops.includes(op)), where?.trim() || undefined]);
+}
+
+function sizeOf(message: unknown): number {
+	try {
+		return JSON.stringify(message)?.length ?? 0;
+	} catch {
+		return Infinity; // nested too deep
+	}
 }
 
 function clip(text: string): string {

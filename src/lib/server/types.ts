@@ -90,6 +90,8 @@ export interface Reader {
 /** The database's tables, as last read. */
 export interface Catalog {
 	tables(): TableInfo[];
+	/** The numbers that stand for a table in the log; none where it never was watched. */
+	ids(table: TableName): string[];
 	/** Reads them anew; true where something changed. */
 	refresh(): Promise<boolean>;
 }

@@ -1,0 +1,126 @@
+/**
+ * From ticks to messages: which changes of some ticks a filter selects, merged, counted and bounded. Pure.
+ */
+import {
+	MAX_CHANGES,
+	type Change,
+	type Count,
+	type Filter,
+	type Op,
+	type TableName,
+	type TickMessage
+} from '../protocol.ts';
+import type { Tick } from './types.ts';
+
+/** Most row text that one message carries, in characters. One change alone may have more. */
+export const MAX_TEXT = 1_000_000;
+
+/** Does the filter select changes of this table and op? Its `where` is not looked at. */
+export type Matcher = (of: TableName & { op: Op }) => boolean;
+
+/** Prepares a filter's tables and ops for many questions. */
+export function makeMatcher({ tables, ops }: Filter): Matcher {
+	const byName = tables && new Map<string, Set<string>>();
+	for (const { schema, table } of tables ?? [])
+		byName!.set(schema, (byName!.get(schema) ?? new Set()).add(table));
+	const wanted = ops && new Set(ops);
+	return ({ schema, table, op }) =>
+		(byName?.get(schema)?.has(table) ?? byName === undefined) && (wanted?.has(op) ?? true);
+}
+
+/** Exact counts of what matches in the ticks, by table and op. */
+export function sumCounts(ticks: readonly Tick[], matches: Matcher): Count[] {
+	const sums = new Map<string, Count>();
+	for (const { counts } of ticks)
+		for (const count of counts) {
+			if (!matches(count)) continue;
+			const key = JSON.stringify([count.schema, count.table, count.op]);
+			const sum = sums.get(key);
+			if (sum) sum.rows += count.rows;
+			else sums.set(key, { ...count });
+		}
+	return [...sums.values()];
+}
+
+/** How many changes these counts count. */
+export function total(counts: readonly Count[]): number {
+	return counts.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+/**
+ * The newest at most `limit` changes that match, by seq; undefined where the ticks do not hold them all, because one
+ * of them is too large to be held whole.
+ */
+export function newest(ticks: readonly Tick[], matches: Matcher, limit: number): Change[] | undefined {
+	const chosen: Change[] = [];
+	let text = 0;
+	for (let i = ticks.length - 1; i >= 0; i--) {
+		const { changes, counts, complete } = ticks[i]!;
+		let found = 0;
+		for (let j = changes.length - 1; j >= 0; j--) {
+			const change = changes[j]!;
+			if (!matches(change)) continue;
+			found++;
+			text += textOf(change);
+			if (chosen.length === limit || (text > MAX_TEXT && chosen.length > 0)) return chosen.sort(bySeq);
+			chosen.push(change);
+		}
+		if (!complete && chosen.length < limit && found < total(counts.filter(matches))) return undefined;
+	}
+	return chosen.sort(bySeq);
+}
+
+/** Cuts changes that were read newest first (or in any order) down to the newest that fit a message, by seq. */
+export function fit(newestFirst: readonly Change[]): Change[] {
+	let text = 0;
+	const end = newestFirst.findIndex((change, i) => (text += textOf(change)) > MAX_TEXT && i > 0);
+	return (end < 0 ? [...newestFirst] : newestFirst.slice(0, end)).sort(bySeq);
+}
+
+/** Splits changes into parts that each fit a message; one empty part where there are none. */
+export function split(changes: readonly Change[]): Change[][] {
+	const parts: Change[][] = [[]];
+	let text = 0;
+	for (const change of changes) {
+		const size = textOf(change);
+		const part = parts.at(-1)!;
+		if (part.length > 0 && (part.length === MAX_CHANGES || text + size > MAX_TEXT)) {
+			parts.push([change]);
+			text = size;
+		} else {
+			part.push(change);
+			text += size;
+		}
+	}
+	return parts;
+}
+
+/** Characters of row text in a change. */
+export function textOf({ before, after }: Change): number {
+	return (before?.length ?? 0) + (after?.length ?? 0);
+}
+
+/** Order of each row's history. A seq is a decimal number of any length without leading zeros. */
+export function bySeq(a: { seq: string }, b: { seq: string }): number {
+	return a.seq.length - b.seq.length || (a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : 0);
+}
+
+/** A feed message of the ticks after `from`. */
+export function feedMessage(
+	from: bigint,
+	tick: bigint,
+	at: string,
+	counts: Count[],
+	changes: Change[],
+	matching: number
+): TickMessage {
+	return {
+		from: String(from),
+		tick: String(tick),
+		at,
+		counts,
+		changes,
+		// A range that is read in several statements may be counted before a prune and listed after it.
+		omitted: Math.max(0, matching - changes.length)
+	};
+}

@@ -1,0 +1,305 @@
+/**
+ * Feed delivery: everyone who watches the same is sent the same.
+ *
+ * A room holds the subscriptions with one filter and limit. Its members are all at the same tick, `room.sent`; a
+ * message is composed and serialised once for them all, at most ~30 times a second, with the ticks between merged.
+ * Whoever is elsewhere is a straggler: one who resumes, whose connection is slow, or who comes from a server that was
+ * further ahead. A straggler is sent one merged message up to `room.sent` as soon as its connection has drained, and
+ * then is a member again. So memory does not depend on how slow a viewer is, and nothing is skipped without `omitted`
+ * telling so.
+ */
+import type { Filter, Gap, TickMessage } from '../protocol.ts';
+import { feedMessage, fit, makeMatcher, newest, sumCounts, total, type Matcher } from './compose.ts';
+import {
+	QUIET_MS,
+	RETRY_MS,
+	countMatching,
+	isGap,
+	readAfter,
+	type Delivery,
+	type Peer,
+	type Subscription
+} from './delivery.ts';
+import { filterKey } from './messages.ts';
+
+const INTERVAL_MS = 33;
+/** A condition on values asks the database for every message. */
+const INTERVAL_WHERE_MS = 200;
+/** What was read for one straggler serves those who come right after it. */
+const SHARE_MS = 1_000;
+
+interface Viewer extends Subscription {
+	sent: bigint;
+	busy: boolean;
+}
+
+interface Room {
+	readonly key: string;
+	readonly filter: Filter;
+	readonly matches: Matcher;
+	readonly limit: number;
+	readonly interval: number;
+	sent: bigint;
+	/** By the clock; when members were last sent a message. */
+	sentAt: number;
+	/** Something between `sent` and the head matches. */
+	fresh: boolean;
+	busy: boolean;
+	readonly members: Set<Viewer>;
+	readonly stragglers: Set<Viewer>;
+	/** Reads for stragglers, by the tick that they start after. */
+	readonly reads: Map<bigint, Promise<TickMessage | Gap>>;
+	timer: { at: number; cancel: () => void } | null;
+}
+
+export interface Feed {
+	/** Starts after `from`, at the head without it. The start is told before anything is sent. */
+	subscribe(
+		peer: Peer,
+		filter: Filter,
+		limit: number,
+		from: bigint | null,
+		told: (start: bigint) => void
+	): Subscription;
+	/** Ticks arrived: the head has moved, and `touched` says whether a filter is concerned. */
+	advance(touched: (matches: Matcher) => boolean): void;
+	readonly rooms: number;
+	close(): void;
+}
+
+export function makeFeed(delivery: Delivery): Feed {
+	const { clock, transport, log } = delivery;
+	const rooms = new Map<string, Room>();
+
+	function roomOf(filter: Filter, limit: number): Room {
+		const key = `${limit} ${filterKey(filter)}`;
+		let room = rooms.get(key);
+		if (!room) {
+			room = {
+				key,
+				filter,
+				matches: makeMatcher(filter),
+				limit,
+				interval: filter.where === undefined ? INTERVAL_MS : INTERVAL_WHERE_MS,
+				sent: delivery.head,
+				sentAt: clock.now() - INTERVAL_WHERE_MS,
+				fresh: false,
+				busy: false,
+				members: new Set(),
+				stragglers: new Set(),
+				reads: new Map(),
+				timer: null
+			};
+			rooms.set(key, room);
+		}
+		return room;
+	}
+
+	/** Sends the members what is new, if it is time. */
+	function advance(room: Room): void {
+		if (room.busy || room.sent >= delivery.head) return;
+		if (room.members.size === 0) {
+			moved(room, delivery.head);
+			return;
+		}
+		if (clock.now() >= due(room)) compose(room, delivery.head);
+	}
+
+	function compose(room: Room, until: bigint): void {
+		room.fresh = false;
+		const ready = fromMemory(room, room.sent, until);
+		if (ready) return deliver(room, ready);
+		room.busy = true;
+		fromLog(room, room.sent, until)
+			.then(
+				(outcome) => {
+					room.busy = false;
+					if (rooms.get(room.key) === room) deliver(room, outcome);
+				},
+				(err) => {
+					log.warn({ err }, 'reading the log for viewers failed; trying again');
+					room.fresh = true;
+					clock.after(RETRY_MS, () => {
+						room.busy = false;
+						tend(room);
+					});
+				}
+			)
+			.finally(() => tend(room));
+	}
+
+	function deliver(room: Room, outcome: TickMessage | Gap): void {
+		for (const viewer of room.members)
+			if (!viewer.peer.idle()) {
+				viewer.sent = room.sent;
+				room.members.delete(viewer);
+				room.stragglers.add(viewer);
+			}
+		send([...room.members], outcome);
+		room.sentAt = clock.now();
+		moved(room, reached(outcome));
+	}
+
+	function moved(room: Room, to: bigint): void {
+		room.sent = to;
+		for (const viewer of room.members) viewer.sent = to;
+	}
+
+	/** Brings stragglers to where the room is, those at the same tick together. */
+	function gather(room: Room): void {
+		const groups = new Map<bigint, Viewer[]>();
+		for (const viewer of room.stragglers) {
+			if (viewer.busy || viewer.sent > room.sent || !viewer.peer.idle()) continue;
+			if (viewer.sent === room.sent) join(room, viewer);
+			else groups.set(viewer.sent, [...(groups.get(viewer.sent) ?? []), viewer]);
+		}
+		for (const [from, viewers] of groups) catchUp(room, from, viewers);
+	}
+
+	function join(room: Room, viewer: Viewer): void {
+		room.stragglers.delete(viewer);
+		room.members.add(viewer);
+	}
+
+	function catchUp(room: Room, from: bigint, viewers: Viewer[]): void {
+		const ready = fromMemory(room, from, room.sent);
+		if (ready) return give(room, viewers, ready);
+		for (const viewer of viewers) viewer.busy = true;
+		shared(room, from)
+			.then(
+				(outcome) => {
+					for (const viewer of viewers) viewer.busy = false;
+					give(room, viewers, outcome);
+				},
+				(err) => {
+					log.warn({ err }, 'reading the log for a viewer who resumes failed; trying again');
+					clock.after(RETRY_MS, () => {
+						for (const viewer of viewers) viewer.busy = false;
+						tend(room);
+					});
+				}
+			)
+			.finally(() => tend(room));
+	}
+
+	function give(room: Room, viewers: Viewer[], outcome: TickMessage | Gap): void {
+		const here = viewers.filter((viewer) => room.stragglers.has(viewer));
+		send(here, outcome);
+		for (const viewer of here) {
+			viewer.sent = reached(outcome);
+			if (viewer.sent === room.sent) join(room, viewer);
+		}
+	}
+
+	function send(viewers: Viewer[], outcome: TickMessage | Gap): void {
+		if (viewers.length === 0) return;
+		const peers = viewers.map(({ peer }) => peer);
+		if (isGap(outcome)) transport.gap(peers, outcome);
+		else transport.tick(peers, outcome);
+	}
+
+	function shared(room: Room, from: bigint): Promise<TickMessage | Gap> {
+		let read = room.reads.get(from);
+		if (!read) {
+			read = fromLog(room, from, room.sent);
+			room.reads.set(from, read);
+			const forget = () => room.reads.delete(from);
+			read.then(() => clock.after(SHARE_MS, forget), forget);
+		}
+		return read;
+	}
+
+	function fromMemory(room: Room, from: bigint, until: bigint): TickMessage | undefined {
+		const ticks = delivery.recent.range(from, until);
+		if (!ticks) return undefined;
+		const counts = sumCounts(ticks, room.matches);
+		const changes =
+			counts.length === 0
+				? []
+				: room.filter.where === undefined
+					? newest(ticks, room.matches, room.limit)
+					: undefined;
+		return changes && feedMessage(from, until, ticks.at(-1)!.at, counts, changes, total(counts));
+	}
+
+	async function fromLog(room: Room, from: bigint, until: bigint): Promise<TickMessage | Gap> {
+		const { filter, limit } = room;
+		const { at } = delivery;
+		return readAfter(delivery, from, async (reader) => {
+			const counts = await reader.counts(filter, from, until);
+			const { changes } = await reader.changes({ filter, after: from, until, order: 'desc', limit });
+			const matching = await countMatching(reader, filter, counts, from, until);
+			return feedMessage(from, until, at, counts, fit(changes), matching);
+		});
+	}
+
+	/** Does what is due in a room, and comes back while there is something left to do. */
+	function tend(room: Room): void {
+		if (rooms.get(room.key) !== room) return;
+		advance(room);
+		gather(room);
+		if (room.stragglers.size > 0) wake(room, clock.now() + INTERVAL_MS);
+		else if (room.sent < delivery.head && !room.busy) wake(room, due(room));
+	}
+
+	function due({ fresh, sentAt, interval }: Room): number {
+		return sentAt + (fresh ? interval : QUIET_MS);
+	}
+
+	/** Tends the room at that time, unless it is tended earlier. */
+	function wake(room: Room, at: number): void {
+		if (room.timer && room.timer.at <= at) return;
+		room.timer?.cancel();
+		const cancel = clock.after(Math.max(at - clock.now(), 1), () => {
+			room.timer = null;
+			tend(room);
+		});
+		room.timer = { at, cancel };
+	}
+
+	return {
+		subscribe(peer, filter, limit, from, told) {
+			const room = roomOf(filter, limit);
+			// Who starts at the head, or beyond what the members have, must not be sent what they wait for.
+			if (!room.busy && room.sent < delivery.head && (from === null ? room.fresh : from > room.sent)) {
+				if (room.members.size === 0) moved(room, delivery.head);
+				else compose(room, delivery.head);
+			}
+			const start = from ?? (room.busy ? delivery.head : room.sent);
+			const viewer: Viewer = {
+				peer,
+				sent: start,
+				busy: false,
+				stop() {
+					room.members.delete(viewer);
+					room.stragglers.delete(viewer);
+					if (room.members.size + room.stragglers.size > 0) return;
+					room.timer?.cancel();
+					if (rooms.get(room.key) === room) rooms.delete(room.key);
+				}
+			};
+			room.stragglers.add(viewer);
+			told(start);
+			if (start === room.sent) join(room, viewer);
+			else tend(room);
+			return viewer;
+		},
+		advance(touched) {
+			for (const room of rooms.values()) {
+				room.fresh ||= touched(room.matches);
+				tend(room);
+			}
+		},
+		get rooms() {
+			return rooms.size;
+		},
+		close() {
+			for (const room of rooms.values()) room.timer?.cancel();
+			rooms.clear();
+		}
+	};
+}
+
+function reached(outcome: TickMessage | Gap): bigint {
+	return BigInt(isGap(outcome) ? outcome.until : outcome.tick);
+}

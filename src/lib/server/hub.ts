@@ -1,0 +1,202 @@
+/**
+ * The hub: from ticks, which the follower hands over, to the sockets that subscribed.
+ *
+ * It knows where the log begins and ends and who watches what, resolves the cursor of a viewer who comes back into a
+ * start and the gaps that it must be told, and leaves the sending to feed and stream. Clock and transport are passed
+ * in. A new subscription of a socket replaces the one before at the moment when it is acknowledged, so that what comes
+ * after the acknowledgement belongs to it.
+ */
+import type { Cursor, Filter, Gap, Subscribed } from '../protocol.ts';
+import type { Clock, Delivery, Peer, Subscription, Transport } from './delivery.ts';
+import { makeFeed } from './feed.ts';
+import type { Log } from './log.ts';
+import { makeRecent } from './recent.ts';
+import { startStream, type Stream } from './stream.ts';
+import type { Matcher } from './compose.ts';
+import type { Bounds, Reader, Tick } from './types.ts';
+
+export interface Wanted {
+	filter: Filter;
+	mode: 'feed' | 'stream';
+	limit: number;
+	after?: Cursor | null;
+}
+
+export interface Hub {
+	/** The newest tick that was handed over. */
+	readonly head: bigint;
+	/** How many sockets are subscribed. */
+	readonly viewers: number;
+	/** How many different things are watched in mode feed. */
+	readonly rooms: number;
+	/** Calls `acknowledge` with the answer before anything else is sent; rejects when the log cannot be asked. */
+	subscribe(peer: Peer, wanted: Wanted, acknowledge: (answer: Subscribed) => void): Promise<void>;
+	unsubscribe(peer: Peer): void;
+	/** The socket is gone. */
+	leave(peer: Peer): void;
+	/** From the follower: new ticks, ascending. */
+	ticks(ticks: readonly Tick[]): void;
+	/** From the follower: what cannot be shown. */
+	gap(gap: Gap): void;
+	/** From the follower: another log, by `bounds`. Everybody is told, and starts at its head. */
+	reset(): void;
+	close(): void;
+}
+
+export interface HubOptions {
+	/** Where the log begins and ends by now; asked whenever it matters. */
+	bounds: Readonly<Bounds>;
+	reader: Reader;
+	transport: Transport;
+	clock: Clock;
+	log: Log;
+	/** The number of subscribed sockets changed. */
+	viewersChanged: () => void;
+}
+
+interface Entry {
+	wanted: Wanted;
+	subscription: Subscription;
+	stream?: Stream;
+}
+
+export function makeHub({ bounds, reader, transport, clock, log, viewersChanged }: HubOptions): Hub {
+	const delivery: Delivery = {
+		epoch: bounds.epoch,
+		head: bounds.head,
+		at: isoMicroseconds(Date.now()),
+		recent: makeRecent(),
+		reader,
+		transport,
+		clock,
+		log
+	};
+	const feed = makeFeed(delivery);
+	const entries = new Map<string, Entry>();
+	/** The newest request of each socket: an older one that is still being resolved must not win. */
+	const newest = new Map<string, object>();
+
+	function start(peer: Peer, wanted: Wanted, from: bigint | null, told: (start: bigint) => void): void {
+		const { filter, mode, limit } = wanted;
+		const before = entries.get(peer.id);
+		if (mode === 'feed') {
+			const subscription = feed.subscribe(peer, filter, limit, from, (start) => {
+				before?.subscription.stop();
+				told(start);
+			});
+			entries.set(peer.id, { wanted, subscription });
+		} else {
+			before?.subscription.stop();
+			const stream = startStream(delivery, peer, filter, from, told);
+			entries.set(peer.id, { wanted, subscription: stream, stream });
+		}
+		if (!before) viewersChanged();
+	}
+
+	/** Where a cursor starts, and what its owner missed for good. */
+	async function resolve(after: Cursor): Promise<{ from: bigint | null; gaps: Gap[] }> {
+		const tick = BigInt(after.tick);
+		let known = { epoch: delivery.epoch, head: delivery.head, oldest: bounds.oldest };
+		// Another server may be further ahead than this one.
+		if (after.epoch === known.epoch && tick > known.head) known = await reader.bounds();
+		if (after.epoch !== known.epoch || tick > known.head)
+			return { from: null, gaps: [{ after: after.tick, until: String(delivery.head), reason: 'epoch' }] };
+		if (tick === known.head) return { from: tick, gaps: [] };
+		const gaps = tick < known.head ? await reader.gaps(tick) : [];
+		if (tick >= known.oldest) return { from: tick, gaps };
+		const until = String(known.oldest);
+		return { from: known.oldest, gaps: [{ after: after.tick, until, reason: 'pruned' }, ...gaps] };
+	}
+
+	function remove(peer: Peer): void {
+		newest.delete(peer.id);
+		const entry = entries.get(peer.id);
+		if (!entry) return;
+		entry.subscription.stop();
+		entries.delete(peer.id);
+		viewersChanged();
+	}
+
+	return {
+		get head() {
+			return delivery.head;
+		},
+		get viewers() {
+			return entries.size;
+		},
+		get rooms() {
+			return feed.rooms;
+		},
+		async subscribe(peer, wanted, acknowledge) {
+			const request = {};
+			newest.set(peer.id, request);
+			const { filter, after } = wanted;
+			if (filter.where !== undefined) {
+				// The reader refuses a condition that it does not understand.
+				const { head } = delivery;
+				await reader.changes({ filter, after: head, until: head, order: 'asc', limit: 1 });
+			}
+			const { from, gaps } = after ? await resolve(after) : { from: null, gaps: [] };
+			if (newest.get(peer.id) !== request) {
+				acknowledge({ ok: true, tick: String(delivery.head), gap: gaps[0] ?? null });
+				return;
+			}
+			start(peer, wanted, from, (tick) => {
+				const [gap, ...others] = gaps.map((gap) =>
+					gap.reason === 'epoch' ? { ...gap, until: String(tick) } : gap
+				);
+				acknowledge({ ok: true, tick: String(tick), gap: gap ?? null });
+				for (const other of others) transport.gap([peer], other);
+			});
+		},
+		unsubscribe: remove,
+		leave: remove,
+		ticks(ticks) {
+			const counts = ticks.flatMap(({ counts }) => counts);
+			for (const tick of ticks) delivery.recent.push(tick);
+			const last = ticks.at(-1);
+			if (!last) return;
+			delivery.head = last.tick;
+			delivery.at = last.at;
+			feed.advance((matches: Matcher) => counts.some(matches));
+			for (const { stream } of entries.values()) stream?.wake();
+		},
+		gap(gap) {
+			if (gap.reason === 'capture') {
+				const peers = [...entries.values()].map(({ subscription }) => subscription.peer);
+				if (peers.length > 0) transport.gap(peers, gap);
+				return;
+			}
+			// What was pruned before this server read it: viewers find the gap when they are brought up to the head.
+			const until = BigInt(gap.until);
+			if (until <= delivery.head) return;
+			delivery.recent.clear();
+			delivery.head = until;
+			feed.advance(() => true);
+			for (const { stream } of entries.values()) stream?.wake();
+		},
+		reset() {
+			delivery.epoch = bounds.epoch;
+			delivery.head = bounds.head;
+			delivery.recent.clear();
+			const before = [...entries.values()];
+			for (const { subscription } of before) subscription.stop();
+			for (const { wanted, subscription } of before) {
+				const { peer, sent } = subscription;
+				start(peer, wanted, null, (tick) => {
+					transport.gap([peer], { after: String(sent), until: String(tick), reason: 'epoch' });
+				});
+			}
+		},
+		close() {
+			for (const { subscription } of entries.values()) subscription.stop();
+			entries.clear();
+			feed.close();
+		}
+	};
+}
+
+/** A time as the protocol writes it. */
+export function isoMicroseconds(ms: number): string {
+	return new Date(ms).toISOString().replace('Z', '000Z');
+}

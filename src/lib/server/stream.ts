@@ -1,0 +1,216 @@
+/**
+ * Stream delivery: one viewer is sent every change, and no message before it acknowledged the one before.
+ *
+ *   waiting ─► (the head moved, and something matches) ─► read ─► send, await the acknowledgement ─► waiting
+ *
+ * What is near the head comes from memory, the rest from the log page by page: a viewer who lags costs one message,
+ * however far behind it is. Small ticks are merged up to the size of a message; a large tick is sent in parts.
+ */
+import {
+	MAX_CHANGES,
+	type Change,
+	type Count,
+	type Filter,
+	type Gap,
+	type TickMessage
+} from '../protocol.ts';
+import { bySeq, makeMatcher, split, sumCounts, textOf, total, MAX_TEXT } from './compose.ts';
+import {
+	QUIET_MS,
+	RETRY_MS,
+	isGap,
+	readAfter,
+	type Delivery,
+	type Peer,
+	type Subscription
+} from './delivery.ts';
+import type { Reader, Tick } from './types.ts';
+
+/** Ticks up to `tick` as messages: `pages` yields their changes, in as many pieces as they take. */
+interface Portion {
+	tick: bigint;
+	at: string;
+	counts: Count[];
+	pages: AsyncIterable<Change[]> | Iterable<Change[]>;
+}
+
+export interface Stream extends Subscription {
+	/** The head moved. */
+	wake(): void;
+}
+
+/** Starts after `from`, at the head without it. The start is told before anything is sent. */
+export function startStream(
+	delivery: Delivery,
+	peer: Peer,
+	filter: Filter,
+	from: bigint | null,
+	told: (start: bigint) => void
+): Stream {
+	const { clock, transport, log } = delivery;
+	const matches = makeMatcher(filter);
+	let sent = from ?? delivery.head;
+	/** Nothing matches up to here. */
+	let quiet = sent;
+	let sentAt = clock.now();
+	let running = true;
+	let wake = () => {};
+
+	function pause(ms: number | null): Promise<void> {
+		return new Promise((resolve) => {
+			const cancel = ms === null ? () => {} : clock.after(ms, resolve);
+			wake = () => {
+				cancel();
+				resolve();
+			};
+		});
+	}
+
+	/** Until there is something to send. */
+	async function due(): Promise<void> {
+		while (running) {
+			const { head } = delivery;
+			if (sent > head || quiet >= head) {
+				await pause(sent >= head ? null : Math.max(1, sentAt + QUIET_MS - clock.now()));
+			} else {
+				const ticks = delivery.recent.range(quiet, head);
+				if (!ticks || ticks.some(({ counts }) => counts.some(matches))) return;
+				quiet = head;
+			}
+			if (sent < delivery.head && clock.now() >= sentAt + QUIET_MS) return;
+		}
+	}
+
+	async function run(): Promise<void> {
+		while (running) {
+			await due();
+			if (!running) return;
+			try {
+				const portion = fromMemory() ?? (await fromLog());
+				if (!running) return;
+				if (isGap(portion)) {
+					transport.gap([peer], portion);
+					sent = quiet = BigInt(portion.until);
+				} else if (await send(portion)) {
+					sent = portion.tick;
+					if (quiet < sent) quiet = sent;
+				}
+				sentAt = clock.now();
+			} catch (err) {
+				log.warn({ err }, 'reading the log for a stream failed; trying again');
+				await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+			}
+		}
+	}
+
+	/** Sends all parts; false when the viewer is gone. */
+	async function send({ tick, at, counts, pages }: Portion): Promise<boolean> {
+		const base = { from: String(sent), tick: String(tick), at, omitted: 0 };
+		let part = 0;
+		let held: Change[] | undefined;
+		const emit = (changes: Change[], more: boolean) => {
+			const parted = more || part > 0 ? { part: part++, more } : {};
+			const message: TickMessage = { ...base, counts: more ? [] : counts, changes, ...parted };
+			return transport.tickAcknowledged(peer, message);
+		};
+		// One part is held back, for only the last one carries the counts.
+		for await (const page of pages) {
+			for (const changes of split(page)) {
+				if (held && (!running || !(await emit(held, true)))) return false;
+				held = changes;
+			}
+		}
+		return running && emit(held ?? [], false);
+	}
+
+	/** As many ticks as fit one message; nothing where memory does not hold the next tick whole. */
+	function fromMemory(): Portion | undefined {
+		const ticks = filter.where === undefined ? delivery.recent.range(sent, delivery.head) : undefined;
+		if (!ticks) return undefined;
+		const chosen: Tick[] = [];
+		const changes: Change[] = [];
+		let text = 0;
+		for (const tick of ticks) {
+			const matching = tick.changes.filter(matches);
+			if (matching.length < total(tick.counts.filter(matches))) break;
+			text += matching.reduce((sum, change) => sum + textOf(change), 0);
+			if (chosen.length > 0 && (changes.length + matching.length > MAX_CHANGES || text > MAX_TEXT)) break;
+			chosen.push(tick);
+			changes.push(...matching);
+		}
+		const last = chosen.at(-1);
+		if (!last) return undefined;
+		return { tick: last.tick, at: last.at, counts: sumCounts(chosen, matches), pages: [changes.sort(bySeq)] };
+	}
+
+	async function fromLog(): Promise<Portion | Gap> {
+		const after = sent;
+		const until = delivery.head;
+		return readAfter<Portion>(delivery, after, async (reader) => {
+			const { changes, next } = await reader.changes({
+				filter,
+				after,
+				until,
+				order: 'asc',
+				limit: MAX_CHANGES
+			});
+			const last = changes.at(-1);
+			if (!next || !last) {
+				// A search that ran out of time without a find goes on from where it stopped.
+				const tick = next ? BigInt(next.tick) - 1n : until;
+				return portion(reader, after, tick, changes, [changes.sort(bySeq)]);
+			}
+			const whole = changes.filter(({ tick }) => tick !== last.tick);
+			if (whole.length > 0) return portion(reader, after, BigInt(last.tick) - 1n, whole, [whole.sort(bySeq)]);
+			return portion(reader, after, BigInt(last.tick), changes, pagesOf(BigInt(last.tick), changes));
+		});
+	}
+
+	async function portion(
+		reader: Reader,
+		after: bigint,
+		tick: bigint,
+		changes: Change[],
+		pages: Portion['pages']
+	): Promise<Portion> {
+		const known = delivery.recent.range(tick - 1n, tick)?.[0];
+		// The log's index of changes has no time of the tick; the newest change is within milliseconds of it.
+		const at = known?.at ?? changes.at(-1)?.at ?? delivery.at;
+		return { tick, at, counts: await reader.counts(filter, after, tick), pages };
+	}
+
+	/** A tick that is larger than a page, page by page. */
+	async function* pagesOf(tick: bigint, first: Change[]): AsyncGenerator<Change[]> {
+		let page = first;
+		while (page.length > 0) {
+			yield page;
+			const { seq } = page.at(-1)!;
+			const outcome = await readAfter(delivery, tick - 1n, (reader) =>
+				reader.changes({
+					filter,
+					after: tick - 1n,
+					until: tick,
+					from: { tick: String(tick), seq },
+					order: 'asc',
+					limit: MAX_CHANGES
+				})
+			);
+			if (isGap(outcome)) throw new Error('a tick was pruned while it was streamed');
+			page = outcome.changes;
+		}
+	}
+
+	told(sent);
+	void run();
+	return {
+		peer,
+		get sent() {
+			return sent;
+		},
+		wake: () => wake(),
+		stop() {
+			running = false;
+			wake();
+		}
+	};
+}
