@@ -1,0 +1,143 @@
+/** What a change means to a person: which row, which columns, from what to what. */
+
+import { members, plain, unquote } from './json.ts';
+import type { Change, Op, TableName } from './protocol.ts';
+
+/** Glyph and word of an operation: always shown together, so that colour says nothing alone. */
+export const OP_SIGNS: Record<Op, { glyph: string; word: string }> = {
+	INSERT: { glyph: '+', word: 'insert' },
+	UPDATE: { glyph: '~', word: 'update' },
+	DELETE: { glyph: '−', word: 'delete' },
+	TRUNCATE: { glyph: '!', word: 'truncate' },
+	REFERENCE: { glyph: '↳', word: 'ref' }
+};
+
+/** A table's identity as one string; PostgreSQL allows no NUL in a name. */
+export function tableKey({ schema, table }: TableName): string {
+	return `${schema}\u0000${table}`;
+}
+
+/** A table's name for people: the schema only where it is not `public`. */
+export function tableLabel({ schema, table }: TableName): string {
+	return schema === 'public' ? table : `${schema}.${table}`;
+}
+
+/** The primary key as people write it: `42`, or `7/2` of several columns; empty where the table has none. */
+export function keyLabel(key: Change['key']): string {
+	return key ? Object.values(key).map((value) => value ?? 'null').join('/') : '';
+}
+
+/** One column of a changed row. A side is null where the row, or the column, did not exist. */
+export interface ColumnChange {
+	name: string;
+	/** JSON text, exactly as PostgreSQL wrote it. */
+	before: string | null;
+	after: string | null;
+	changed: boolean;
+	/** Too large: what is shown is not the whole value. */
+	cut: boolean;
+}
+
+/** Every column of the row, in the table's order, with both sides. */
+export function columnsOf(change: Pick<Change, 'before' | 'after' | 'cut'>): ColumnChange[] {
+	const before = new Map(members(change.before).map((member) => [member.name, member.text]));
+	const after = new Map(members(change.after).map((member) => [member.name, member.text]));
+	const names = new Set([...after.keys(), ...before.keys()]);
+	const cut = new Set(change.cut);
+	return [...names].map((name) => {
+		const from = before.get(name) ?? null;
+		const to = after.get(name) ?? null;
+		return { name, before: from, after: to, changed: from !== to, cut: cut.has(name) };
+	});
+}
+
+/** A change in words: a few columns, and how many more there are. */
+export interface Summary {
+	/** A name that people would call the row by, where it has one: a title, a name, an e-mail address. */
+	title: string | null;
+	columns: ColumnChange[];
+	more: number;
+}
+
+const TITLE = /^(title|name|label|subject|display_?name|full_?name|e?mail|slug|sku|code)$/i;
+const BOOKKEEPING = /(^|_)(updated|modified|created|changed)(_?at|_?on)?$|(updated|modified|created|changed)At$|^version$/;
+/** Columns of a row that its line has room for. */
+const SHOWN = 3;
+
+const summaries = new WeakMap<Change, Summary>();
+
+/** Says what a change did, shortest first: an update's changed columns, else what describes the row best. */
+export function summarise(change: Change): Summary {
+	let summary = summaries.get(change);
+	if (!summary) {
+		summary = work(change);
+		summaries.set(change, summary);
+	}
+	return summary;
+}
+
+function work(change: Change): Summary {
+	const columns = columnsOf(change);
+	if (change.op === 'UPDATE') {
+		const changed = quietLast(columns.filter((column) => column.changed));
+		return { title: null, columns: changed.slice(0, SHOWN), more: Math.max(0, changed.length - SHOWN) };
+	}
+	const keys = new Set(Object.keys(change.key ?? {}));
+	const told = columns.filter(
+		(column) => !keys.has(column.name) && (column.after ?? column.before ?? 'null') !== 'null'
+	);
+	const named = told.find(
+		(column) => TITLE.test(column.name) && (column.after ?? column.before)!.startsWith('"')
+	);
+	const rest = quietLast(told.filter((column) => column !== named));
+	const room = named ? SHOWN - 1 : SHOWN;
+	return {
+		title: named ? unquote((named.after ?? named.before)!) : null,
+		columns: rest.slice(0, room),
+		more: Math.max(0, rest.length - room)
+	};
+}
+
+/** Times and versions that change with every write say the least: they come last. */
+function quietLast(columns: ColumnChange[]): ColumnChange[] {
+	const quiet = columns.filter((column) => BOOKKEEPING.test(column.name));
+	return quiet.length === 0 ? columns : [...columns.filter((column) => !quiet.includes(column)), ...quiet];
+}
+
+/** A value on one line: no longer than `most` characters, line breaks shown as a sign. */
+export function brief(text: string | null, most = 48): string {
+	if (text === null) return '∅';
+	// Long values are cut before they are read: a row of a megabyte costs a line's work.
+	const value = text.length > 4 * most ? plainStart(text, most) : plain(text);
+	const line = value.replace(/\r?\n|\r/g, '⏎');
+	return line.length > most ? `${line.slice(0, most - 1)}…` : line;
+}
+
+function plainStart(text: string, most: number): string {
+	if (text[0] !== '"') return text.slice(0, 2 * most);
+	// A cut may fall inside an escape; give back as much as still parses.
+	for (let end = 3 * most; end > 3 * most - 8; end--) {
+		const part = `${text.slice(0, end)}"`;
+		const value = unquote(part);
+		if (value !== part) return value;
+	}
+	return text.slice(1, 2 * most);
+}
+
+/** Alike changes counted: `Book ×3`. */
+export interface Tally extends TableName {
+	op: Op;
+	rows: number;
+}
+
+/** How many changes of each table and op, in the order of their first. */
+export function tally(changes: Change[]): Tally[] {
+	const found = new Map<string, Tally>();
+	for (const { schema, table, op } of changes) {
+		const key = `${op} ${tableKey({ schema, table })}`;
+		const known = found.get(key);
+		if (known) known.rows++;
+		else found.set(key, { schema, table, op, rows: 1 });
+	}
+	return [...found.values()];
+}

@@ -1,0 +1,248 @@
+/**
+ * Rowcast's client, for browsers and Node, without a framework.
+ *
+ *     const live = connect('http://127.0.0.1:3000');
+ *     live.subscribe({ filter: {} }, {
+ *       tick: (message) => console.log(message.changes),
+ *       gap: (gap) => console.warn('cannot be shown', gap)
+ *     });
+ *
+ * A connection that is lost comes back by itself, and a subscription goes on where it left off: its cursor is the last
+ * tick it was given. A hole in what arrives is noticed by `from` and asked for again; what the server no longer has is
+ * told as a gap. So between two calls of `tick` nothing is missing that was not told.
+ */
+
+import { io, type Socket } from 'socket.io-client';
+import type {
+	ClientEvents,
+	Cursor,
+	ErrorCode,
+	Failure,
+	Gap,
+	Hello,
+	History,
+	HistoryRequest,
+	Rates,
+	RatesRequest,
+	RowLife,
+	RowRequest,
+	ServerEvents,
+	State,
+	SubscribeRequest,
+	TableInfo,
+	TickMessage
+} from '../protocol.ts';
+
+/** The connection between this client and the server. */
+export interface Link {
+	up: boolean;
+	/** When `up` got its value, milliseconds since 1970. */
+	since: number;
+	/** Why it is down: `UNAUTHORIZED`, or what the transport says. */
+	reason?: string;
+}
+
+export interface Handlers {
+	/** First on every connection. */
+	hello?(hello: Hello): void;
+	tables?(tables: TableInfo[]): void;
+	state?(state: State): void;
+	link?(link: Link): void;
+}
+
+export interface SubscriptionHandlers {
+	/** In stream mode the next one is sent when the promise that this returns is fulfilled. */
+	tick(message: TickMessage): void | Promise<void>;
+	/** These ticks cannot be shown. */
+	gap?(gap: Gap): void;
+	/** The server refused the subscription: it is over. */
+	error?(error: Error): void;
+}
+
+export interface Subscription {
+	/** Where it would resume; null until the server accepted it. */
+	readonly cursor: Cursor | null;
+	close(): void;
+}
+
+export interface Options extends Handlers {
+	/** Where the server asks for one; a page of the server's own needs none, its cookie speaks for it. */
+	token?: string;
+	/** How long a request may take, in milliseconds. */
+	timeout?: number;
+}
+
+export interface Client {
+	/** Follows the changes that match. A connection has one subscription: a new one replaces it. */
+	subscribe(request: SubscribeRequest, handlers: SubscriptionHandlers): Subscription;
+	history(request: HistoryRequest): Promise<History>;
+	rates(request: RatesRequest): Promise<Rates>;
+	row(request: RowRequest): Promise<RowLife>;
+	close(): void;
+}
+
+/** A request that the server refused, by its code. */
+export class Refused extends Error {
+	constructor(
+		readonly code: ErrorCode,
+		message: string
+	) {
+		super(message);
+		this.name = 'Refused';
+	}
+}
+
+const TIMEOUT = 15_000;
+/** Waits before a request that came too soon after others is sent again. */
+const RETRIES = [300, 1000, 3000];
+
+/** Connects to the server at `url` (in a browser: the page's own, when empty). */
+export function connect(url = '', options: Options = {}): Client {
+	const { token, timeout = TIMEOUT, ...handlers } = options;
+	const socket: Socket<ServerEvents, ClientEvents> = io(url, {
+		transports: ['websocket', 'polling'],
+		tryAllTransports: true,
+		reconnectionDelay: 300,
+		reconnectionDelayMax: 5000,
+		...(token ? { auth: { token } } : {})
+	});
+	let epoch = '';
+	let current: Following | null = null;
+
+	socket.on('hello', (hello) => {
+		epoch = hello.epoch;
+		handlers.hello?.(hello);
+		void current?.start(epoch);
+	});
+	socket.on('tables', (tables) => handlers.tables?.(tables));
+	socket.on('state', (state) => handlers.state?.(state));
+	socket.on('tick', (message, ack) => void current?.receive(message, ack));
+	socket.on('gap', (gap) => current?.missed(gap));
+	socket.on('connect', () => handlers.link?.({ up: true, since: Date.now() }));
+	socket.on('disconnect', (reason) => {
+		current?.pause();
+		handlers.link?.({ up: false, since: Date.now(), reason });
+		// The server closed this one on purpose (it stops, or it drops a slow reader): come back all the same.
+		if (reason === 'io server disconnect') setTimeout(() => socket.connect(), 1000);
+	});
+	socket.on('connect_error', (error) => {
+		handlers.link?.({ up: false, since: Date.now(), reason: error.message });
+		// A refusal is final for Socket.IO; a token may be set, or the server made ready, while we wait.
+		if (!socket.active) setTimeout(() => socket.connect(), 3000);
+	});
+
+	async function ask<T extends { ok: true }>(
+		send: (to: ReturnType<typeof socket.timeout>) => Promise<T | Failure>
+	): Promise<T> {
+		for (let attempt = 0; ; attempt++) {
+			const answer = await send(socket.timeout(timeout));
+			if (answer.ok) return answer;
+			const wait = RETRIES[attempt];
+			if (answer.error.code !== 'RATE_LIMITED' || wait === undefined)
+				throw new Refused(answer.error.code, answer.error.message);
+			await new Promise((resolve) => setTimeout(resolve, wait));
+		}
+	}
+
+	return {
+		subscribe(request, subscriber) {
+			const following = new Following(request, subscriber, (wanted) =>
+				ask((to) => to.emitWithAck('subscribe', wanted))
+			);
+			current?.stop();
+			current = following;
+			if (socket.connected && epoch) void following.start(epoch);
+			return {
+				get cursor() {
+					return following.cursor;
+				},
+				close() {
+					following.stop();
+					if (current !== following) return;
+					current = null;
+					if (socket.connected) socket.emit('unsubscribe', {}, () => {});
+				}
+			};
+		},
+		history: (request) => ask((to) => to.emitWithAck('history', request)),
+		rates: (request) => ask((to) => to.emitWithAck('rates', request)),
+		row: (request) => ask((to) => to.emitWithAck('row', request)),
+		close() {
+			current?.stop();
+			socket.close();
+		}
+	};
+}
+
+/**
+ * One subscription over any number of connections.
+ *
+ *     waiting --start--> asking --accepted--> following --hole--> asking
+ *     any --pause (the connection broke)--> waiting        any --stop--> stopped
+ *
+ * Only while following are ticks taken: one that was under way for an earlier subscription is not ours.
+ */
+class Following {
+	cursor: Cursor | null;
+	#state: 'waiting' | 'asking' | 'following' | 'stopped' = 'waiting';
+	/** Answers to a question asked before the last pause are not ours. */
+	#round = 0;
+
+	constructor(
+		readonly request: SubscribeRequest,
+		readonly handlers: SubscriptionHandlers,
+		readonly send: (request: SubscribeRequest) => Promise<{ tick: string; gap: Gap | null }>
+	) {
+		this.cursor = request.after ?? null;
+	}
+
+	async start(epoch: string): Promise<void> {
+		if (this.#state === 'stopped') return;
+		const round = ++this.#round;
+		this.#state = 'asking';
+		try {
+			const answer = await this.send({ ...this.request, ...(this.cursor ? { after: this.cursor } : {}) });
+			if (round !== this.#round) return;
+			this.cursor = { epoch, tick: answer.tick };
+			this.#state = 'following';
+			if (answer.gap) this.handlers.gap?.(answer.gap);
+		} catch (cause) {
+			if (round !== this.#round) return;
+			const error = cause instanceof Error ? cause : new Error(String(cause));
+			if (error instanceof Refused && error.code !== 'UNAVAILABLE' && error.code !== 'RATE_LIMITED') {
+				this.#state = 'stopped';
+				this.handlers.error?.(error);
+			} else setTimeout(() => round === this.#round && void this.start(epoch), 2000);
+		}
+	}
+
+	async receive(message: TickMessage, ack?: () => void): Promise<void> {
+		if (this.#state !== 'following' || !this.cursor) return;
+		const held = BigInt(this.cursor.tick);
+		// A later part of a large tick has the `from` of its first: the cursor stands still until the last.
+		if (BigInt(message.from) !== held) {
+			if (BigInt(message.tick) <= held) return ack?.();
+			return this.start(this.cursor.epoch);
+		}
+		if (!message.more) this.cursor = { epoch: this.cursor.epoch, tick: message.tick };
+		await this.handlers.tick(message);
+		ack?.();
+	}
+
+	missed(gap: Gap): void {
+		if (this.#state !== 'following' || !this.cursor) return;
+		if (BigInt(gap.until) > BigInt(this.cursor.tick)) this.cursor = { epoch: this.cursor.epoch, tick: gap.until };
+		this.handlers.gap?.(gap);
+	}
+
+	pause(): void {
+		if (this.#state === 'stopped') return;
+		this.#state = 'waiting';
+		this.#round++;
+	}
+
+	stop(): void {
+		this.#state = 'stopped';
+		this.#round++;
+	}
+}

@@ -1,0 +1,147 @@
+/** The stacked chart: drawn by Chart.js, fetched when it is first needed, updated in place and never animated. */
+
+import { BarController, BarElement, Chart, LinearScale, type ChartConfiguration } from 'chart.js';
+import { clockTime, minuteTime, rate } from '../format.ts';
+import type { Op } from '../protocol.ts';
+
+Chart.register(BarController, BarElement, LinearScale);
+
+export const STACK: Op[] = ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'];
+
+export interface Inks {
+	ops: Record<string, string>;
+	ghost: string;
+	line: string;
+	text: string;
+	font: string;
+}
+
+/** What to draw: rows by step. */
+export interface Picture {
+	from: number;
+	to: number;
+	stepMs: number;
+	rows: Partial<Record<Op, number[]>>;
+	/** Rows that are yet to come (replay): drawn as an outline behind. */
+	ghost: number[] | null;
+}
+
+const MARKS = [5_000, 10_000, 15_000, 30_000, 60_000, 180_000, 300_000, 600_000, 1_800_000, 3_600_000, 14_400_000];
+
+/** Round moments between two others, in the person's zone, about one each 110 pixels. */
+export function marks(from: number, to: number, width: number): { value: number }[] {
+	const wanted = (to - from) / Math.max(2, width / 110);
+	const step = MARKS.find((mark) => mark >= wanted) ?? MARKS.at(-1)!;
+	const zone = new Date(from).getTimezoneOffset() * 60_000;
+	const found: { value: number }[] = [];
+	for (let at = Math.ceil((from - zone) / step) * step + zone; at <= to; at += step) found.push({ value: at });
+	return found;
+}
+
+/** Makes the chart on a canvas; gives how to draw, to recolour, and to take it away. */
+export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
+	const point = { x: 0, y: 0 };
+	const datasets = [...STACK, 'ghost'].map((name) => ({
+		label: name,
+		data: [] as (typeof point)[],
+		backgroundColor: inks.ops[name] ?? inks.ghost,
+		barPercentage: 1,
+		categoryPercentage: 0.84,
+		stack: name === 'ghost' ? 'ghost' : 'rows',
+		grouped: false
+	}));
+	const config: ChartConfiguration<'bar', (typeof point)[]> = {
+		type: 'bar',
+		data: { datasets },
+		options: {
+			animation: false,
+			parsing: false,
+			normalized: true,
+			responsive: true,
+			maintainAspectRatio: false,
+			events: [],
+			layout: { padding: { top: 4 } },
+			scales: {
+				x: {
+					type: 'linear',
+					offset: false,
+					stacked: true,
+					border: { display: false },
+					grid: { display: false },
+					afterBuildTicks: (axis) => void (axis.ticks = marks(axis.min, axis.max, axis.width)),
+					ticks: {
+						color: inks.text,
+						font: { size: 12, family: inks.font },
+						maxRotation: 0,
+						autoSkip: false,
+						align: 'inner',
+						callback(value) {
+							const at = Number(value);
+							return this.max - this.min <= 900_000 && at % 60_000 !== 0 ? clockTime(at) : minuteTime(at);
+						}
+					}
+				},
+				y: {
+					type: 'linear',
+					stacked: true,
+					position: 'right',
+					beginAtZero: true,
+					border: { display: false },
+					grid: { color: inks.line, drawTicks: false },
+					ticks: {
+						color: inks.text,
+						font: { size: 12, family: inks.font },
+						count: 3,
+						padding: 8,
+						callback: (value) => (Number(value) === 0 ? '' : `${rate(Number(value))}/s`)
+					},
+					afterFit: (axis) => void (axis.width = 56)
+				}
+			}
+		}
+	};
+	const chart = new Chart(canvas, config);
+	const { x, y } = chart.options.scales!;
+
+	return {
+		/** Where bars are drawn, in pixels of the canvas. */
+		area: () => chart.chartArea,
+		draw({ from, to, stepMs, rows, ghost }: Picture) {
+			const perSecond = stepMs / 1000;
+			let most = 0;
+			const size = Math.round((to - from) / stepMs);
+			const totals = new Array<number>(size).fill(0);
+			datasets.forEach((dataset, i) => {
+				const values = i < STACK.length ? rows[STACK[i]!] : (ghost ?? []);
+				dataset.data.length = size;
+				for (let step = 0; step < size; step++) {
+					const value = (values?.[step] ?? 0) / perSecond;
+					const bar = (dataset.data[step] ??= { x: 0, y: 0 });
+					bar.x = from + (step + 0.5) * stepMs;
+					bar.y = value;
+					if (i < STACK.length) totals[step]! += value;
+					else totals[step] = Math.max(totals[step]!, value);
+				}
+			});
+			for (const total of totals) if (total > most) most = total;
+			x!.min = from;
+			x!.max = to;
+			y!.max = ceiling(most);
+			chart.update('none');
+		},
+		recolour(next: Inks) {
+			datasets.forEach((dataset) => (dataset.backgroundColor = next.ops[dataset.label] ?? next.ghost));
+			x!.ticks!.color = y!.ticks!.color = next.text;
+			y!.grid!.color = next.line;
+			chart.update('none');
+		},
+		destroy: () => chart.destroy()
+	};
+}
+
+/** A round number at or above `most`, whose half is round too: the top of the axis. */
+export function ceiling(most: number): number {
+	if (most <= 0) return 1;
+	const power = 10 ** Math.floor(Math.log10(most));
+	return [1, 2, 4, 6, 8, 10].map((factor) => factor * power).find((top) => top >= most * 0.999) ?? 10 * power;
+}

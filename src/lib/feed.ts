@@ -1,0 +1,338 @@
+/**
+ * The ledger: the newest changes, a bounded number of them, one transaction together and references under their cause.
+ *
+ * Entries are kept oldest first and shown newest first. What a person is reading is a *view*: a frozen copy of the
+ * entries, so that nothing moves under their eyes while new ones go on arriving here.
+ */
+
+import { tally, type Tally } from './change.ts';
+import type { Change, Position, TableName, Via } from './protocol.ts';
+
+/** Rows that reference one changed row through one foreign key. */
+export interface References extends TableName {
+	kind: 'references';
+	id: string;
+	via: Via;
+	changes: Change[];
+	open: boolean;
+}
+
+/** What one transaction changed, as far as the feed holds it. */
+export interface Transaction {
+	kind: 'transaction';
+	id: string;
+	tick: string;
+	tx: string;
+	changes: Change[];
+	/** Rows that are known to have changed with these but were left out; 0 where all are here. */
+	omitted: number;
+	/** References by the seq of the change that caused them. */
+	references: Map<string, References[]>;
+	open: boolean;
+	/** When it came onto the screen; 0 for what was there from the start. */
+	born: number;
+	/** Its lines, until something about it changes. */
+	lines: Line[] | null;
+}
+
+/** Something that happened to the view rather than in the database, or that cannot be shown. */
+export interface Note {
+	kind: 'note';
+	id: string;
+	at: string;
+	tone: 'gap' | 'quiet';
+	text: string;
+	born: number;
+}
+
+export type Entry = Transaction | Orphan | Note;
+
+/** References whose cause is not in the feed, or lies in what is being read. */
+export interface Orphan {
+	kind: 'orphan';
+	id: string;
+	tick: string;
+	references: References;
+	born: number;
+}
+
+/** One line on the screen. */
+export type Line =
+	| { kind: 'transaction'; id: string; transaction: Transaction; tallies: Tally[] }
+	| { kind: 'change'; id: string; change: Change; depth: number; born: number }
+	| { kind: 'references'; id: string; references: References; depth: number; born: number }
+	| { kind: 'omitted'; id: string; rows: number }
+	| { kind: 'note'; id: string; note: Note };
+
+/** What a moment adds to the feed. */
+export interface Arrival {
+	at: string;
+	changes: readonly Change[];
+	omitted: number;
+}
+
+/** Changes that the feed holds. */
+export const CAPACITY = 10_000;
+/** A transaction of more rows than this comes folded. */
+const FOLDED_ABOVE = 5;
+/** More changes a second than a person can read; a burst of some seconds' worth is kept whole. */
+const READABLE = 200;
+const BURST = 2000;
+
+export class Feed {
+	entries: Entry[] = [];
+	/** Changes that are held. */
+	size = 0;
+	/** The newest tick that is in it. */
+	tick = 0n;
+	/** Changes of the last whole second that are shown, and that there were. */
+	sample = { shown: 0, of: 0 };
+	/** Entries born at or before this moment are being read: they keep their lines. */
+	frozenAt = -1;
+	readonly #byChange = new Map<string, Transaction>();
+	#serial = 0;
+	#allowance = BURST;
+	#second = { start: 0, shown: 0, of: 0 };
+
+	constructor(readonly capacity = CAPACITY) {}
+
+	/** Starts over with a page of history, oldest first. */
+	reset(changes: readonly Change[]): void {
+		this.entries = [];
+		this.#byChange.clear();
+		this.size = 0;
+		this.tick = 0n;
+		this.sample = { shown: 0, of: 0 };
+		this.#add(changes, 0);
+	}
+
+	/** Adds what arrived at `now` (milliseconds on any steady clock). Above what can be read, the newest are kept. */
+	push(arrival: Arrival, now: number): void {
+		const { changes, omitted } = arrival;
+		this.#allowance = Math.min(BURST, this.#allowance + ((now - this.#second.start) * READABLE) / 1000);
+		this.#turnSecond(now);
+		const room = Math.floor(this.#allowance);
+		const kept = changes.length > room ? changes.slice(changes.length - room) : changes;
+		this.#allowance -= kept.length;
+		this.#second.shown += kept.length;
+		this.#second.of += changes.length + omitted;
+		const left = omitted + changes.length - kept.length;
+		const added = this.#add(kept, now);
+		// Rows were left out of a moment in which one transaction wrote: they are that transaction's.
+		const only = added.length === 1 ? added[0] : undefined;
+		if (left > 0 && only) {
+			only.omitted += left;
+			only.open = false;
+			only.lines = null;
+		}
+	}
+
+	/** Adds older history (oldest first) below everything else, as far as there is room; gives its entries. */
+	extend(changes: readonly Change[]): Entry[] {
+		const known = this.entries;
+		const { tick: newest } = this;
+		this.entries = [];
+		this.#add(changes.slice(-Math.max(0, this.capacity - this.size)), 0);
+		const older = this.entries;
+		this.entries = [...older, ...known];
+		this.tick = newest;
+		return older;
+	}
+
+	/** Where the oldest change that is held stands; null while there is none. */
+	oldest(): Position | null {
+		for (const entry of this.entries) {
+			if (entry.kind === 'note') continue;
+			const change = entry.kind === 'orphan' ? entry.references.changes[0] : entry.changes[0];
+			if (change) return { tick: change.tick, seq: change.seq };
+		}
+		return null;
+	}
+
+	/** Adds the part of a page of history (oldest first) that is newer than all that is held. */
+	catchUp(changes: readonly Change[], now: number): void {
+		const known = this.tick;
+		this.#add(
+			changes.filter(({ tick }) => BigInt(tick) > known),
+			now
+		);
+	}
+
+	note(tone: Note['tone'], text: string, at: string, now: number): void {
+		this.entries.push({ kind: 'note', id: `note ${++this.#serial}`, at, tone, text, born: now });
+	}
+
+	/** Settles the sample when nothing arrived for a while. */
+	settle(now: number): void {
+		this.#turnSecond(now);
+	}
+
+	#turnSecond(now: number): void {
+		const { start, shown, of } = this.#second;
+		const passed = now - start;
+		if (passed < 1000) return;
+		const scale = passed < 3000 ? 1000 / passed : 0;
+		this.sample = { shown: Math.round(shown * scale), of: Math.round(of * scale) };
+		this.#allowance = Math.min(BURST, this.#allowance + (passed < 3000 ? 0 : BURST));
+		this.#second = { start: now, shown: 0, of: 0 };
+	}
+
+	#add(changes: readonly Change[], now: number): Transaction[] {
+		const added = new Map<string, Transaction>();
+		for (const change of changes) {
+			this.size++;
+			this.tick = BigInt(change.tick) > this.tick ? BigInt(change.tick) : this.tick;
+			if (change.via) {
+				this.#refer(change, change.via, now);
+				continue;
+			}
+			const id = `${change.tick} ${change.tx}`;
+			let transaction = added.get(id);
+			if (!transaction) {
+				transaction = {
+					kind: 'transaction',
+					id,
+					tick: change.tick,
+					tx: change.tx,
+					changes: [],
+					omitted: 0,
+					references: new Map(),
+					open: true,
+					born: now,
+					lines: null
+				};
+				added.set(id, transaction);
+				this.entries.push(transaction);
+			}
+			transaction.changes.push(change);
+			transaction.open = transaction.changes.length <= FOLDED_ABOVE;
+			this.#byChange.set(change.seq, transaction);
+		}
+		this.#trim();
+		return [...added.values()];
+	}
+
+	#refer(change: Change, via: Via, now: number): void {
+		const { schema, table } = change;
+		const id = `${via.seq} ${schema}.${table} ${via.constraint}`;
+		const cause = this.#byChange.get(via.seq);
+		if (!cause || cause.born <= this.frozenAt) {
+			const last = this.entries.at(-1);
+			if (last?.kind === 'orphan' && last.references.id === id) last.references.changes.push(change);
+			else {
+				const references: References = { kind: 'references', id, schema, table, via, changes: [change], open: false };
+				this.entries.push({ kind: 'orphan', id: `orphan ${change.seq}`, tick: change.tick, references, born: now });
+			}
+			return;
+		}
+		const lists = cause.references.get(via.seq) ?? [];
+		const known = lists.find((references) => references.id === id);
+		if (known) known.changes.push(change);
+		else lists.push({ kind: 'references', id, schema, table, via, changes: [change], open: false });
+		cause.references.set(via.seq, lists);
+		cause.lines = null;
+	}
+
+	/** Drops the oldest in chunks, so that the cost of dropping is spread thin. */
+	#trim(): void {
+		if (this.size <= this.capacity && this.entries.length <= 2 * this.capacity) return;
+		const target = this.capacity * 0.95;
+		let drop = 0;
+		while (drop < this.entries.length - 1 && (this.size > target || this.entries.length - drop > target)) {
+			const entry = this.entries[drop++]!;
+			this.size -= heldBy(entry);
+			if (entry.kind === 'transaction') for (const { seq } of entry.changes) this.#byChange.delete(seq);
+		}
+		this.entries = this.entries.slice(drop);
+	}
+}
+
+function heldBy(entry: Entry): number {
+	if (entry.kind === 'note') return 0;
+	if (entry.kind === 'orphan') return entry.references.changes.length;
+	let held = entry.changes.length;
+	for (const lists of entry.references.values()) for (const { changes } of lists) held += changes.length;
+	return held;
+}
+
+/** The lines of one entry, top to bottom. */
+export function linesOf(entry: Entry): Line[] {
+	if (entry.kind === 'note') return [{ kind: 'note', id: entry.id, note: entry }];
+	if (entry.kind === 'orphan') return referenceLines(entry.references, 0, entry.born);
+	return (entry.lines ??= transactionLines(entry));
+}
+
+function transactionLines(transaction: Transaction): Line[] {
+	const { changes, omitted, born } = transaction;
+	const single = changes.length === 1 && omitted === 0;
+	const lines: Line[] = [];
+	if (!single) {
+		lines.push({ kind: 'transaction', id: transaction.id, transaction, tallies: tally(changes) });
+		if (!transaction.open) return lines;
+	}
+	const depth = single ? 0 : 1;
+	for (const change of changes) {
+		lines.push({ kind: 'change', id: change.seq, change, depth, born });
+		for (const references of transaction.references.get(change.seq) ?? [])
+			lines.push(...referenceLines(references, depth + 1, born));
+	}
+	if (omitted > 0) lines.push({ kind: 'omitted', id: `omitted ${transaction.id}`, rows: omitted });
+	return lines;
+}
+
+function referenceLines(references: References, depth: number, born: number): Line[] {
+	const lines: Line[] = [{ kind: 'references', id: references.id, references, depth, born }];
+	if (references.open)
+		for (const change of references.changes)
+			lines.push({ kind: 'change', id: change.seq, change, depth: depth + 1, born });
+	return lines;
+}
+
+/** How many lines the entries make. */
+export function height(entries: readonly Entry[]): number {
+	let lines = 0;
+	for (const entry of entries) lines += linesOf(entry).length;
+	return lines;
+}
+
+/** Lines `first` to `first + count` counted from the newest. */
+export function linesBetween(entries: readonly Entry[], first: number, count: number): Line[] {
+	const found: Line[] = [];
+	let at = 0;
+	for (let i = entries.length - 1; i >= 0 && found.length < count; i--) {
+		const lines = linesOf(entries[i]!);
+		if (at + lines.length > first) {
+			const start = Math.max(0, first - at);
+			found.push(...lines.slice(start, start + count - found.length));
+		}
+		at += lines.length;
+	}
+	return found;
+}
+
+/** Where a line stands, counted from the newest; -1 where it is not. */
+export function indexOf(entries: readonly Entry[], id: string): number {
+	let at = 0;
+	for (let i = entries.length - 1; i >= 0; i--) {
+		for (const line of linesOf(entries[i]!)) {
+			if (line.id === id) return at;
+			at++;
+		}
+	}
+	return -1;
+}
+
+/** Opens or folds what a line stands for; false where it has nothing to open. */
+export function toggle(entries: readonly Entry[], line: Line): boolean {
+	if (line.kind === 'transaction') {
+		line.transaction.open = !line.transaction.open;
+		line.transaction.lines = null;
+		return true;
+	}
+	if (line.kind === 'references' && line.references.changes.length > 1) {
+		line.references.open = !line.references.open;
+		for (const entry of entries) if (entry.kind === 'transaction' && entry.references.has(line.references.via.seq)) entry.lines = null;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,71 @@
+/** Numbers, times and durations for people, in their own locale and zone. */
+
+const whole = new Intl.NumberFormat();
+const short = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat(undefined, {
+	hour: '2-digit',
+	minute: '2-digit',
+	second: '2-digit',
+	hourCycle: 'h23'
+});
+const minute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
+
+/** `1,204`. */
+export function count(rows: number): string {
+	return whole.format(rows);
+}
+
+/** `1.2M`: where `1,204,311` would not fit. Exact below ten thousand. */
+export function compact(rows: number): string {
+	return rows < 10_000 ? whole.format(rows) : short.format(rows);
+}
+
+/** Changes a second: `38`, `0.2`, `1.9k`. */
+export function rate(perSecond: number): string {
+	if (perSecond === 0) return '0';
+	if (perSecond < 9.95) return (Math.round(perSecond * 10) / 10 || 0.1).toLocaleString();
+	return compact(Math.round(perSecond));
+}
+
+/** `12:03:04.221`, in the person's zone. */
+export function time(iso: string): string {
+	const date = new Date(iso);
+	return `${clock.format(date)}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+}
+
+/** `12:03:04`. */
+export function clockTime(ms: number): string {
+	return clock.format(ms);
+}
+
+/** `12:03`. */
+export function minuteTime(ms: number): string {
+	return minute.format(ms);
+}
+
+/** Date, time and zone in words, with the microseconds that PostgreSQL recorded. */
+export function exactTime(iso: string): string {
+	return `${full.format(new Date(iso))} · ${iso}`;
+}
+
+/** `850 ms`, `14 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
+export function duration(ms: number): string {
+	if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
+	if (ms < 10_000 && ms % 1000 >= 100) return `${(Math.floor(ms / 100) / 10).toLocaleString()} s`;
+	const seconds = Math.floor(ms / 1000);
+	if (seconds < 60) return `${seconds} s`;
+	const pair = (big: number, unit: string, small: number, smallUnit: string) =>
+		small ? `${big} ${unit} ${small} ${smallUnit}` : `${big} ${unit}`;
+	const minutes = Math.floor(seconds / 60);
+	if (minutes < 60) return pair(minutes, 'min', seconds % 60, 's');
+	const hours = Math.floor(minutes / 60);
+	if (hours < 24) return pair(hours, 'h', minutes % 60, 'min');
+	return pair(Math.floor(hours / 24), 'd', hours % 24, 'h');
+}
+
+/** `now`, `3 s ago`, `5 min ago`: one unit, since it ticks while being read. */
+export function ago(ms: number): string {
+	if (ms < 1000) return 'now';
+	return `${duration(ms).split(' ').slice(0, 2).join(' ').replace(/[.,]\d+/, '')} ago`;
+}

@@ -1,0 +1,290 @@
+/**
+ * Replay: a playhead over a stretch of the past that feeds the board as the present would.
+ *
+ * The counts of the whole stretch are fetched at once, in fine steps; changes come in pages ahead of the playhead. Where
+ * more happens than anyone could read at this speed, the playhead does not wait: the newest before it are shown, the
+ * rest told as left out. Counters and chart stay exact either way.
+ */
+
+import type { Client } from '../client/index.ts';
+import type { Change, Count, Filter, Position, Rates } from '../protocol.ts';
+import type { Stretch } from '../view.ts';
+import type { Board } from './board.svelte.ts';
+import type { Ledger } from './ledger.svelte.ts';
+
+export const SPEEDS = [0.5, 1, 5, 20, 60] as const;
+
+/** Fine steps of a stretch, and the coarser ones of the chart. */
+const STEPS = 900;
+const BARS = 150;
+const PAGE = 1000;
+/** Fetch ahead when fewer changes than this are left. */
+const LOW = 400;
+/** Above so many changes a second of the player's time, they are sampled. */
+const READABLE = 800;
+const SAMPLE = 100;
+const SAMPLE_EVERY_MS = 600;
+const SEEK_SETTLES_MS = 120;
+
+export class Player {
+	/** The stretch that is open; null while the present is shown. */
+	stretch: { from: number; to: number } | null = $state.raw(null);
+	/** The moment of the playhead, milliseconds of the database's clock. */
+	at = $state(0);
+	playing = $state(false);
+	speed: number = $state(1);
+	loading = $state(false);
+	/** The stretch that is opened next begins to play. */
+	playWhenOpen = false;
+
+	#rates: Rates | null = null;
+	/** Fine steps whose counts are on the board. */
+	#applied = 0;
+	#queue: { position: number; change: Change }[] = [];
+	#next: Position | null = null;
+	#fetching = false;
+	#sampledAt = 0;
+	#round = 0;
+	#frame = 0;
+	#last = 0;
+	#settle: ReturnType<typeof setTimeout> | undefined;
+
+	constructor(
+		readonly board: Board,
+		readonly ledger: Ledger,
+		readonly client: () => Client,
+		readonly filter: () => Filter
+	) {}
+
+	/** Whether this stretch is the one that is open. */
+	shows({ from, to }: Stretch): boolean {
+		return this.stretch?.from === from && this.stretch.to === to;
+	}
+
+	/** Opens a stretch with the playhead at its `at`, standing still. */
+	async open({ from, to, at }: Stretch): Promise<void> {
+		const wasPlaying = this.playing && this.shows({ from, to, at });
+		this.pause();
+		const round = ++this.#round;
+		this.loading = true;
+		this.stretch = { from, to };
+		this.at = at;
+		try {
+			const rates = await this.client().rates({ from: iso(from), to: iso(to), buckets: STEPS, filter: this.filter() });
+			if (round !== this.#round) return;
+			this.#rates = rates;
+			await this.#place(at);
+			if (wasPlaying || this.playWhenOpen) this.play();
+			this.playWhenOpen = false;
+		} finally {
+			if (round === this.#round) this.loading = false;
+		}
+	}
+
+	/** Gives the board back to the present. */
+	leave(): void {
+		this.pause();
+		this.#round++;
+		clearTimeout(this.#settle);
+		this.stretch = null;
+		this.#rates = null;
+		this.#queue = [];
+	}
+
+	play(): void {
+		if (!this.stretch || this.playing) return;
+		if (this.at >= this.stretch.to) void this.#place(this.stretch.from);
+		this.playing = true;
+		this.#last = performance.now();
+		this.#frame = requestAnimationFrame((now) => this.#advance(now));
+	}
+
+	pause(): void {
+		this.playing = false;
+		cancelAnimationFrame(this.#frame);
+	}
+
+	toggle(): void {
+		if (this.playing) this.pause();
+		else this.play();
+	}
+
+	/** Moves the playhead: the numbers at once, the ledger as soon as the hand rests. */
+	seek(to: number): void {
+		if (!this.stretch || !this.#rates) return;
+		this.at = Math.max(this.stretch.from, Math.min(this.stretch.to, to));
+		this.#count();
+		clearTimeout(this.#settle);
+		this.#round++;
+		this.#settle = setTimeout(() => void this.#place(this.at), SEEK_SETTLES_MS);
+	}
+
+	/** The stretch's rows of an op in the chart's steps, beyond the playhead too. */
+	outline(): number[] {
+		const rows = new Array<number>(this.board.window.size).fill(0);
+		const { stepMs, size, from } = this.board.window;
+		for (const series of this.#rates?.series ?? []) {
+			if (series.op === 'REFERENCE') continue;
+			series.rows.forEach((value, i) => {
+				const bar = Math.floor((Date.parse(this.#rates!.from) + i * this.#rates!.stepMs - from) / stepMs);
+				if (bar >= 0 && bar < size) rows[bar]! += value;
+			});
+		}
+		return rows;
+	}
+
+	/** Shows everything as it was at `at`. */
+	async #place(at: number): Promise<void> {
+		const rates = this.#rates!;
+		const round = ++this.#round;
+		this.at = at;
+		this.#count();
+		this.#queue = [];
+		this.#next = { tick: String(BigInt(rates.after) + 1n), seq: '0' };
+		this.ledger.follow();
+		let shown: Change[] = [];
+		if (at > this.stretch!.from) {
+			const tick = await this.#tickAt(at);
+			if (round !== this.#round) return;
+			const before = { tick: String(tick + 1n), seq: '0' };
+			const page = await this.client().history({ filter: this.filter(), before, limit: 200, order: 'desc' });
+			if (round !== this.#round) return;
+			shown = page.changes.filter((change) => BigInt(change.tick) > BigInt(rates.after)).reverse();
+			this.#next = before;
+		}
+		this.board.feed.reset(shown);
+		this.board.touch();
+		this.board.beat++;
+	}
+
+	/** Counts the stretch up to the playhead anew. */
+	#count(): void {
+		const { from, to } = this.stretch!;
+		const { board } = this;
+		const stepMs = Math.max(1, Math.ceil((to - from) / BARS));
+		// The window's steps are counted from 1970: aligned to them, the stretch lies within one more than BARS.
+		board.clear(stepMs, Math.floor((to - 1) / stepMs) - Math.floor(from / stepMs) + 1, to - 1, this.at);
+		this.#applied = 0;
+		this.#applyCounts();
+	}
+
+	/** Puts the fine steps that end before the playhead on the board. */
+	#applyCounts(): void {
+		const { series, stepMs, from } = this.#rates!;
+		const start = Date.parse(from);
+		const until = this.at >= this.stretch!.to ? STEPS : Math.floor((this.at - start) / stepMs);
+		for (; this.#applied < until; this.#applied++) {
+			const i = this.#applied;
+			const counts: Count[] = [];
+			for (const { schema, table, op, rows } of series)
+				if (rows[i]) counts.push({ schema, table, op, rows: rows[i] });
+			if (counts.length === 0) continue;
+			this.board.window.add(start + i * stepMs, counts);
+			this.board.recent.add(start + i * stepMs, counts);
+		}
+		this.board.now = this.at;
+	}
+
+	#advance(now: number): void {
+		if (!this.playing || !this.stretch) return;
+		const passed = Math.min(250, now - this.#last);
+		this.#last = now;
+		const dense = this.#density() > READABLE;
+		const waits = !dense && this.#queue.length === 0 && this.#fetching;
+		if (!waits && !this.loading) this.at = Math.min(this.stretch.to, this.at + passed * this.speed);
+		this.#applyCounts();
+		if (dense) void this.#takeSample(now);
+		else {
+			this.#deliver();
+			void this.#fetch();
+		}
+		if (Math.floor(now / 200) !== Math.floor((now - passed) / 200)) {
+			this.board.recent.advance(this.at);
+			this.board.feed.settle(performance.now());
+			this.board.beat++;
+		}
+		const over = this.at >= this.stretch.to && (dense || (this.#queue.length === 0 && !this.#next && !this.#fetching));
+		if (over) {
+			this.board.beat++;
+			this.pause();
+		} else this.#frame = requestAnimationFrame((later) => this.#advance(later));
+	}
+
+	/** Changes a second of the player's time that lie ahead. */
+	#density(): number {
+		const { series, stepMs, from } = this.#rates!;
+		const first = Math.floor((this.at - Date.parse(from)) / stepMs);
+		const steps = Math.max(1, Math.ceil((this.speed * 1000) / stepMs));
+		let rows = 0;
+		for (const { rows: counts } of series) for (let i = first; i < first + steps; i++) rows += counts[i] ?? 0;
+		return rows / ((steps * stepMs) / (this.speed * 1000));
+	}
+
+	/** Hands over the changes that the playhead has passed, whole ticks at a time. */
+	#deliver(): void {
+		let due = 0;
+		while (due < this.#queue.length && (this.#queue[due]!.position <= this.at || this.at >= this.stretch!.to)) due++;
+		if (due === 0) return;
+		const changes = this.#queue.splice(0, due).map(({ change }) => change);
+		this.#push(changes, 0);
+	}
+
+	#push(changes: Change[], omitted: number): void {
+		this.board.feed.push({ at: iso(this.at), changes, omitted }, performance.now());
+		this.ledger.await(changes.length + omitted, changes.length + omitted);
+		this.board.touch();
+	}
+
+	async #fetch(): Promise<void> {
+		if (this.#fetching || !this.#next || this.#queue.length > LOW) return;
+		this.#fetching = true;
+		const round = this.#round;
+		const last = BigInt(this.#rates!.tick);
+		try {
+			const page = await this.client().history({ filter: this.filter(), after: this.#next, order: 'asc', limit: PAGE });
+			if (round !== this.#round) return;
+			const changes = page.changes.filter(({ tick }) => BigInt(tick) <= last);
+			this.#next = changes.length < page.changes.length ? null : page.next;
+			let position = this.#queue.at(-1)?.position ?? -Infinity;
+			const added = changes.map((change) => ({ position: (position = Math.max(position, Date.parse(change.at))), change }));
+			// A tick became visible at once: all of it stands where its last change does.
+			for (let i = added.length - 2; i >= 0; i--)
+				if (added[i]!.change.tick === added[i + 1]!.change.tick) added[i]!.position = added[i + 1]!.position;
+			this.#queue.push(...added);
+		} finally {
+			this.#fetching = false;
+		}
+	}
+
+	/** Shows the newest before the playhead and goes on from there. */
+	async #takeSample(now: number): Promise<void> {
+		if (this.#fetching || now - this.#sampledAt < SAMPLE_EVERY_MS) return;
+		this.#fetching = true;
+		this.#sampledAt = now;
+		const round = this.#round;
+		try {
+			const tick = await this.#tickAt(this.at);
+			const before = { tick: String(tick + 1n), seq: '0' };
+			const page = await this.client().history({ filter: this.filter(), before, limit: SAMPLE, order: 'desc' });
+			if (round !== this.#round) return;
+			const fresh = page.changes.filter((change) => BigInt(change.tick) > this.board.feed.tick).reverse();
+			this.#queue = [];
+			this.#next = before;
+			this.#push(fresh, fresh.length === SAMPLE ? Math.max(0, Math.round((this.#density() * SAMPLE_EVERY_MS) / 1000) - SAMPLE) : 0);
+		} finally {
+			this.#fetching = false;
+		}
+	}
+
+	/** The last tick at or before a moment of the stretch. */
+	async #tickAt(at: number): Promise<bigint> {
+		const { from, to } = this.stretch!;
+		if (at >= to) return BigInt(this.#rates!.tick);
+		const { tick } = await this.client().rates({ from: iso(from), to: iso(at), buckets: 1, filter: {} });
+		return BigInt(tick);
+	}
+}
+
+function iso(ms: number): string {
+	return new Date(ms).toISOString();
+}

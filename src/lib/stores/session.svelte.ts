@@ -1,0 +1,253 @@
+/**
+ * One sitting at the screen: the connection, the view that is asked for, and what feeds the board.
+ *
+ * A view is loaded in one way, at the start, when it changes, and after an absence: `rates` and `history` say what was,
+ * and name the tick they end with; the subscription goes on after exactly that tick.
+ */
+
+import { connect, Refused, type Client, type Link, type Subscription } from '../client/index.ts';
+import { Delay } from '../delay.ts';
+import { clockTime, duration } from '../format.ts';
+import type { Gap, Hello, State, TableInfo, TickMessage } from '../protocol.ts';
+import { filterOf, parseView, type View } from '../view.ts';
+import { Board, RATE_STEP_MS, RATE_STEPS } from './board.svelte.ts';
+import { Ledger } from './ledger.svelte.ts';
+import { Player } from './player.svelte.ts';
+
+/** Rows of the past that the ledger starts with. */
+const PAGE = 200;
+/** Numbers change this often: as fast as one can read them. */
+const BEAT_MS = 250;
+const RETRY_MS = 3000;
+/** After a longer absence the view is loaded afresh, so that the chart has each row at its time. */
+const BRIEF_MS = 3000;
+
+export class Session {
+	readonly board = new Board();
+	readonly ledger = new Ledger(this.board);
+	readonly player: Player;
+
+	hello: Hello | null = $state.raw(null);
+	tables: TableInfo[] = $state.raw([]);
+	state: State | null = $state.raw(null);
+	link: Link = $state.raw({ up: false, since: Date.now() });
+	/** What the screen is asked to show. */
+	view: View = $state.raw(parseView(new URLSearchParams()));
+	/** Whether the past has been loaded for this view. */
+	ready = $state(false);
+	/** Why the view cannot be shown as asked; the last good one stays. */
+	problem: string | null = $state(null);
+	/** Ticks with the seconds; for what tells how long ago something was. */
+	clock = $state(Date.now());
+	delay: { p50: number; p95: number } | null = $state.raw(null);
+
+	#client: Client | null = null;
+	#subscription: Subscription | null = null;
+	#delay = new Delay();
+	#round = 0;
+	#beat: ReturnType<typeof setInterval> | undefined;
+	#retry: ReturnType<typeof setTimeout> | undefined;
+
+	constructor() {
+		this.player = new Player(this.board, this.ledger, () => this.#client!, () => this.filter);
+	}
+
+	/** The filter of the view, as the server takes it. */
+	get filter() {
+		return filterOf(this.view, this.tables);
+	}
+
+	/** Whether what is shown is the present and known to be whole. */
+	get following(): boolean {
+		return this.link.up && this.state?.database !== 'disconnected';
+	}
+
+	/** Milliseconds of the database's clock. */
+	now(): number {
+		return Date.now() - this.#delay.skew;
+	}
+
+	/** Connects; gives what ends the sitting. */
+	start(): () => void {
+		this.#client = connect('', {
+			hello: (hello) => this.#welcome(hello),
+			tables: (tables) => (this.tables = tables),
+			state: (state) => (this.state = state),
+			link: (link) => this.#linked(link)
+		});
+		this.#beat = setInterval(() => this.#tock(), BEAT_MS);
+		return () => {
+			clearInterval(this.#beat);
+			clearTimeout(this.#retry);
+			this.player.leave();
+			this.#client?.close();
+		};
+	}
+
+	/** Shows another view: one that filters otherwise or spans another time is loaded. */
+	show(view: View): void {
+		const before = JSON.stringify([this.filter, this.view.span.label]);
+		this.view = view;
+		if (!this.hello) return;
+		const past = view.past;
+		if (past) {
+			if (before !== JSON.stringify([this.filter, view.span.label]) || !this.player.shows(past)) {
+				this.#subscription?.close();
+				void this.player.open(past).catch((error: unknown) => this.#failed(error));
+			}
+			return;
+		}
+		const wasPast = this.player.stretch !== null;
+		this.player.leave();
+		if (wasPast || before !== JSON.stringify([this.filter, view.span.label])) void this.load();
+	}
+
+	/** Fetches a row's life, newest first. */
+	async life(change: { schema: string; table: string; key: Record<string, string | null> }) {
+		const { schema, table, key } = change;
+		return (await this.#client!.row({ schema, table, key, limit: 200 })).changes;
+	}
+
+	/** Loads older history below what the ledger holds; false where there is none. */
+	async older(): Promise<boolean> {
+		const oldest = this.board.feed.oldest();
+		if (!oldest || !this.#client) return false;
+		const { changes } = await this.#client.history({ filter: this.filter, before: oldest, limit: PAGE });
+		this.ledger.extend(changes.toReversed());
+		return changes.length > 0;
+	}
+
+	/** Loads the present. `keep` leaves what the ledger holds and adds what is new. */
+	async load(keep = false): Promise<void> {
+		const client = this.#client!;
+		const epoch = this.hello!.epoch;
+		const round = ++this.#round;
+		clearTimeout(this.#retry);
+		this.#subscription?.close();
+		const filter = this.filter;
+		const { ms, stepMs } = this.view.span;
+		const now = this.now();
+		const to = (Math.floor(now / stepMs) + 1) * stepMs;
+		try {
+			const [rates, recent, history] = await Promise.all([
+				client.rates({ from: iso(to - ms), to: iso(to), buckets: ms / stepMs, filter }),
+				client.rates({ from: iso(now - RATE_STEP_MS * RATE_STEPS), to: iso(now), buckets: RATE_STEPS, filter }),
+				client.history({ filter, limit: PAGE, order: 'desc' })
+			]);
+			if (round !== this.#round) return;
+			const { board } = this;
+			board.clear(stepMs, ms / stepMs, now);
+			board.window.fill(Date.parse(rates.from), rates.stepMs, rates.series);
+			board.recent.fill(Date.parse(recent.from), recent.stepMs, recent.series);
+			const end = BigInt(rates.tick);
+			const counted = history.changes.filter(({ tick }) => BigInt(tick) <= end).reverse();
+			if (keep) board.feed.catchUp(counted, performance.now());
+			else {
+				board.feed.reset(counted);
+				this.ledger.follow();
+			}
+			this.ready = true;
+			this.problem = null;
+			this.#follow({ epoch, tick: rates.tick }, filter);
+			board.touch();
+			board.beat++;
+		} catch (error) {
+			if (round !== this.#round) return;
+			this.#failed(error);
+		}
+	}
+
+	#failed(error: unknown): void {
+		const refused = error instanceof Refused ? error.code : 'UNAVAILABLE';
+		if (refused === 'BAD_REQUEST' || refused === 'NOT_FOUND') this.problem = (error as Error).message;
+		else this.#retry = setTimeout(() => this.hello && this.link.up && void this.load(true), RETRY_MS);
+		// The present needs no past: it is followed meanwhile.
+		if (!this.view.past && this.hello && refused !== 'BAD_REQUEST')
+			this.#follow({ epoch: this.hello.epoch, tick: this.hello.head }, this.filter);
+	}
+
+	#follow(after: { epoch: string; tick: string }, filter: ReturnType<typeof filterOf>): void {
+		this.#subscription = this.#client!.subscribe(
+			{ filter, after },
+			{
+				tick: (message) => this.#receive(message),
+				gap: (gap) => this.#missed(gap),
+				error: (error) => (this.problem = error.message)
+			}
+		);
+	}
+
+	#receive(message: TickMessage): void {
+		const last = message.changes.findLast(({ op }) => op !== 'REFERENCE');
+		if (message.counts.length > 0) this.#delay.note(Date.parse(message.at), last ? Date.parse(last.at) : null, Date.now());
+		this.board.apply(message);
+		let rows = 0;
+		for (const count of message.counts) if (count.op !== 'REFERENCE') rows += count.rows;
+		this.ledger.await(rows, message.changes.length + message.omitted);
+	}
+
+	#welcome(hello: Hello): void {
+		const before = this.hello;
+		this.hello = hello;
+		this.tables = hello.tables;
+		if (!before) {
+			if (this.view.past) void this.player.open(this.view.past).catch((error: unknown) => this.#failed(error));
+			else void this.load();
+			return;
+		}
+		const away = Date.now() - this.#lost;
+		const sameLog = before.epoch === hello.epoch;
+		if (!sameLog) this.#note('gap', 'Another log: the database was restored, failed over, or installed anew. Starting afresh.');
+		else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
+		else return;
+		if (!this.view.past) void this.load(sameLog);
+	}
+
+	/** When the connection broke. */
+	#lost = Date.now();
+
+	#linked(link: Link): void {
+		// While it stays down, attempts that fail change nothing about since when.
+		if (link.up || this.link.up) this.link = link;
+		else this.link = { ...this.link, reason: link.reason };
+		if (!link.up && this.link.since === link.since) this.#lost = link.since;
+	}
+
+	#missed(gap: Gap): void {
+		const texts = {
+			pruned: 'Changes from here on back are no longer kept: some are missing.',
+			epoch: 'Another log: what happened in between cannot be shown.',
+			capture: 'Some changes could not be captured.'
+		};
+		this.#note('gap', texts[gap.reason]);
+	}
+
+	#note(tone: 'gap' | 'quiet', text: string): void {
+		this.board.feed.note(tone, text, iso(this.now()), performance.now());
+		this.board.touch();
+	}
+
+	#tock(): void {
+		if (Date.now() - this.clock >= 1000) this.clock = Math.floor(Date.now() / 1000) * 1000;
+		const p50 = this.#delay.percentile(0.5);
+		if (p50 !== null) this.delay = { p50, p95: this.#delay.percentile(0.95)! };
+		// Of a time in which nothing could be heard, nothing is known: the chart waits.
+		if (this.ready && !this.view.past && this.following) this.board.advance(this.now());
+	}
+
+	/** How things stand, in one sentence. */
+	status(now: number): string {
+		if (this.link.reason === 'UNAUTHORIZED') return 'The server asks for a token';
+		if (!this.hello) return 'Connecting';
+		if (!this.link.up) return `Server away for ${duration(now - this.link.since)}, reconnecting`;
+		const since = duration(Math.max(0, now - Date.parse(this.state?.since ?? '')) || 0);
+		if (this.state?.database === 'disconnected') return `Database away for ${since}, reconnecting`;
+		if (this.player.stretch) return `Replaying ${clockTime(this.player.stretch.from)} to ${clockTime(this.player.stretch.to)}`;
+		if (this.state?.database === 'catching-up') return `Catching up for ${since}`;
+		return 'Following';
+	}
+}
+
+function iso(ms: number): string {
+	return new Date(ms).toISOString();
+}

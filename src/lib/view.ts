@@ -1,0 +1,107 @@
+/** What the screen shows, as an address: a link opens the same view for a colleague, and Back works. */
+
+import { OPS, type Filter, type Op, type TableName } from './protocol.ts';
+import { tableKey } from './change.ts';
+
+/** Spans of the chart, and the step of each: enough bars to see a shape, few enough to tell them apart. */
+export const SPANS = [
+	{ label: '1m', ms: 60_000, stepMs: 1000 },
+	{ label: '5m', ms: 300_000, stepMs: 2000 },
+	{ label: '15m', ms: 900_000, stepMs: 10_000 },
+	{ label: '1h', ms: 3_600_000, stepMs: 30_000 },
+	{ label: '24h', ms: 86_400_000, stepMs: 600_000 }
+] as const;
+
+export type Span = (typeof SPANS)[number];
+export const DEFAULT_SPAN: Span = SPANS[1];
+
+/** A stretch of the past that is shown instead of the present, and where in it the playhead stands. */
+export interface Stretch {
+	from: number;
+	to: number;
+	at: number;
+}
+
+export interface View {
+	tables: TableName[];
+	/** Tables that are left out instead. */
+	without: TableName[];
+	ops: Op[];
+	where: string;
+	span: Span;
+	/** Null: the present. */
+	past: Stretch | null;
+}
+
+/** Reads a view from an address. What cannot be read is left at its default: an old link still opens. */
+export function parseView(params: URLSearchParams): View {
+	const ops = params.getAll('op').map((op) => op.toUpperCase());
+	return {
+		tables: params.getAll('table').flatMap(parseTable),
+		without: params.getAll('without').flatMap(parseTable),
+		ops: OPS.filter((op) => ops.includes(op)),
+		where: params.get('q') ?? '',
+		span: SPANS.find(({ label }) => label === params.get('span')) ?? DEFAULT_SPAN,
+		past: parseStretch(params)
+	};
+}
+
+/** The shortest address of a view; empty for the plain live one. */
+export function formatView({ tables, without, ops, where, span, past }: View): string {
+	const params = new URLSearchParams();
+	for (const table of tables) params.append('table', formatTable(table));
+	for (const table of without) params.append('without', formatTable(table));
+	for (const op of ops) params.append('op', op.toLowerCase());
+	if (where) params.set('q', where);
+	if (span !== DEFAULT_SPAN) params.set('span', span.label);
+	if (past) {
+		params.set('from', new Date(past.from).toISOString());
+		params.set('to', new Date(past.to).toISOString());
+		if (past.at !== past.from) params.set('at', new Date(past.at).toISOString());
+	}
+	const text = params.toString();
+	return text && `?${text}`;
+}
+
+/** The filter that a view asks the server for, given the tables there are. */
+export function filterOf({ tables, without, ops, where }: View, known: readonly TableName[]): Filter {
+	const left = new Set(without.map(tableKey));
+	const chosen =
+		tables.length > 0 ? tables : left.size > 0 ? known.filter((table) => !left.has(tableKey(table))) : null;
+	return {
+		...(chosen ? { tables: chosen.map(({ schema, table }) => ({ schema, table })) } : {}),
+		...(ops.length > 0 ? { ops } : {}),
+		...(where.trim() ? { where: where.trim() } : {})
+	};
+}
+
+/** Whether a table's changes are in the view. */
+export function includes({ tables, without }: View, table: TableName): boolean {
+	const key = tableKey(table);
+	if (tables.length > 0) return tables.some((chosen) => tableKey(chosen) === key);
+	return !without.some((left) => tableKey(left) === key);
+}
+
+/** A chosen item put in or taken out of a list. */
+export function toggled<T>(list: readonly T[], item: T, same: (a: T, b: T) => boolean = Object.is): T[] {
+	return list.some((other) => same(other, item)) ? list.filter((other) => !same(other, item)) : [...list, item];
+}
+
+/** `schema.table`; a dot inside a name is escaped, so that any name there is comes back as it was. */
+function formatTable({ schema, table }: TableName): string {
+	return [schema, table].map((part) => part.replace(/[%.]/g, (char) => (char === '.' ? '%2E' : '%25'))).join('.');
+}
+
+function parseTable(text: string): TableName[] {
+	const parts = text.split('.').map((part) => part.replace(/%2E/g, '.').replace(/%25/g, '%'));
+	if (parts.length === 1 && parts[0]) return [{ schema: 'public', table: parts[0] }];
+	return parts.length === 2 && parts[0] && parts[1] ? [{ schema: parts[0], table: parts[1] }] : [];
+}
+
+function parseStretch(params: URLSearchParams): Stretch | null {
+	const from = Date.parse(params.get('from') ?? '');
+	const to = Date.parse(params.get('to') ?? '');
+	if (!(from < to)) return null;
+	const at = Date.parse(params.get('at') ?? '');
+	return { from, to, at: at >= from && at <= to ? at : from };
+}
