@@ -139,7 +139,8 @@ export function startStream(
 			changes.push(...matching);
 		}
 		const last = chosen.at(-1);
-		if (!last) return undefined;
+		// Nothing to tell before a tick that is too large: it goes first.
+		if (!last || (changes.length === 0 && chosen.length < ticks.length)) return undefined;
 		return { tick: last.tick, at: last.at, counts: sumCounts(chosen, matches), pages: [changes.sort(bySeq)] };
 	}
 

@@ -1,0 +1,394 @@
+import { describe, expect, test } from 'vitest';
+import { makeWorld, problemsOf } from './support/world.ts';
+
+const only = (table: string) => ({ tables: [{ schema: 'public', table }] });
+
+describe('a feed', () => {
+	test('starts at the head and is sent what comes, at once', async () => {
+		const world = makeWorld({ head: 5 });
+		const peer = world.peer();
+		expect(await world.subscribe(peer)).toEqual({ ok: true, tick: '5', gap: null });
+		world.write([['a', 'INSERT', 2]]);
+		expect(peer.ticks).toMatchObject([
+			{ from: '5', tick: '6', omitted: 0, counts: [{ table: 'a', op: 'INSERT', rows: 2 }], changes: [{}, {}] }
+		]);
+	});
+
+	test('merges ticks that come thick into about 30 messages a second', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer);
+		for (let i = 0; i < 200; i++) {
+			world.write([['a', 'UPDATE', 3]]);
+			await world.pass(5);
+		}
+		await world.pass(100);
+		expect(peer.ticks.length).toBeGreaterThan(20);
+		expect(peer.ticks.length).toBeLessThanOrEqual(32);
+		expect(problemsOf(peer, world, {})).toEqual([]);
+		expect(peer.ticks.at(-1)!.tick).toBe('200');
+		expect(world.asked).toEqual({});
+	});
+
+	test('sends the newest up to the limit and tells how many it left out', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer, { limit: 3 });
+		world.write([['a', 'INSERT', 5]]);
+		expect(peer.ticks).toMatchObject([{ omitted: 2, changes: [{ seq: '3' }, { seq: '4' }, { seq: '5' }] }]);
+	});
+
+	test('of a tick too large for memory asks the log where the filter needs it', async () => {
+		const world = makeWorld();
+		const [all, few] = [world.peer(), world.peer()];
+		await world.subscribe(all);
+		await world.subscribe(few, { filter: only('rare') });
+		world.write([
+			['rare', 'INSERT', 4],
+			['a', 'INSERT', 5000]
+		]);
+		expect(all.ticks).toMatchObject([{ omitted: 4804 }]);
+		expect(few.ticks).toEqual([]);
+		await world.pass(1);
+		expect(few.ticks).toMatchObject([
+			{ omitted: 0, changes: [{}, {}, {}, {}], counts: [{ table: 'rare', rows: 4 }] }
+		]);
+		expect(problemsOf(all, world, {})).toEqual([]);
+	});
+
+	test('is not sent what does not match, but moves on every 5 s', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer, { filter: { ...only('b'), ops: ['DELETE'] } });
+		for (let i = 0; i < 120; i++) {
+			world.write([
+				['a', 'DELETE'],
+				['b', 'INSERT']
+			]);
+			await world.pass(100);
+		}
+		expect(peer.ticks.length).toBe(2);
+		expect(peer.ticks.every(({ changes, counts }) => changes.length + counts.length === 0)).toBe(true);
+		expect(problemsOf(peer, world, peer.ticks[0] ? { ...only('b'), ops: ['DELETE'] } : {})).toEqual([]);
+	});
+
+	test('composes once for everybody who watches the same', async () => {
+		const world = makeWorld();
+		const peers = Array.from({ length: 50 }, () => world.peer());
+		for (const peer of peers) await world.subscribe(peer, { filter: { ops: ['INSERT', 'DELETE'] } });
+		await world.subscribe(world.peer(), { filter: { ops: ['DELETE', 'INSERT'] } });
+		expect(world.hub.rooms).toBe(1);
+		world.write([['a', 'INSERT']]);
+		expect(world.sends).toBe(1);
+		expect(peers.every(({ ticks }) => ticks.length === 1)).toBe(true);
+	});
+
+	test('a slow connection holds up nobody, and gets one merged message once it has drained', async () => {
+		const world = makeWorld();
+		const [slow, quick] = [world.peer(), world.peer()];
+		await world.subscribe(slow);
+		await world.subscribe(quick);
+		world.write([['a', 'INSERT']]);
+		slow.slow = true;
+		for (let i = 0; i < 50; i++) {
+			world.write([['a', 'INSERT']]);
+			await world.pass(40);
+		}
+		expect(slow.ticks.length).toBe(1);
+		expect(quick.ticks.at(-1)!.tick).toBe('51');
+		slow.slow = false;
+		await world.pass(40);
+		expect(slow.ticks.length).toBe(2);
+		expect(slow.ticks[1]).toMatchObject({ from: '1', tick: '51' });
+		world.write([['a', 'INSERT']]);
+		await world.pass(40);
+		expect(slow.ticks[2]).toBe(quick.ticks.at(-1));
+		expect(problemsOf(slow, world, {})).toEqual([]);
+	});
+
+	test('text of a message is bounded', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer);
+		const ticks = world.writeUnseen([['a', 'INSERT', 5]]);
+		for (const change of ticks[0]!.changes) change.after = 'x'.repeat(400_000);
+		world.hub.ticks(ticks);
+		expect(peer.ticks).toMatchObject([{ omitted: 3, changes: [{ seq: '4' }, { seq: '5' }] }]);
+	});
+});
+
+describe('a viewer who comes back', () => {
+	test('is caught up from memory in one message, then is live', async () => {
+		const world = makeWorld();
+		world.write([['a', 'INSERT']], [['a', 'INSERT']], [['a', 'INSERT']]);
+		const peer = world.peer();
+		expect(await world.subscribe(peer, { after: { epoch: 'one', tick: '1' } })).toMatchObject({
+			tick: '1',
+			gap: null
+		});
+		expect(peer.ticks).toMatchObject([{ from: '1', tick: '3' }]);
+		expect(world.asked.changes).toBeUndefined();
+		world.write([['a', 'INSERT']]);
+		await world.pass(40);
+		expect(problemsOf(peer, world, {})).toEqual([]);
+		expect(peer.ticks.at(-1)!.tick).toBe('4');
+	});
+
+	test('a herd from the same place costs one read', async () => {
+		const world = makeWorld({ head: 500 });
+		const peers = Array.from({ length: 100 }, () => world.peer());
+		await Promise.all(peers.map((peer) => world.subscribe(peer, { after: { epoch: 'one', tick: '20' } })));
+		await world.pass(50);
+		world.write([['a', 'INSERT']]);
+		await world.pass(50);
+		expect(world.asked.changes).toBe(1);
+		for (const peer of peers) {
+			expect(peer.ticks).toMatchObject([{ from: '20', tick: '500', omitted: 280 }, { tick: '501' }]);
+			expect(problemsOf(peer, world, {})).toEqual([]);
+		}
+	});
+
+	test('from another log starts at the head and is told', async () => {
+		const world = makeWorld({ head: 9 });
+		const peer = world.peer();
+		const gap = { after: '3', until: '9', reason: 'epoch' };
+		expect(await world.subscribe(peer, { after: { epoch: 'other', tick: '3' } })).toEqual({
+			ok: true,
+			tick: '9',
+			gap
+		});
+	});
+
+	test('from the future is taken for one of another log', async () => {
+		const world = makeWorld({ head: 9 });
+		const answer = await world.subscribe(world.peer(), { after: { epoch: 'one', tick: '12' } });
+		expect(answer).toMatchObject({ tick: '9', gap: { reason: 'epoch' } });
+	});
+
+	test('from a server that is further ahead waits until this one is there', async () => {
+		const world = makeWorld({ head: 9 });
+		const unseen = world.writeUnseen([['a', 'INSERT']], [['a', 'INSERT']], [['a', 'INSERT']]);
+		const [ahead, other] = [world.peer(), world.peer()];
+		await world.subscribe(other);
+		expect(await world.subscribe(ahead, { after: { epoch: 'one', tick: '11' } })).toEqual({
+			ok: true,
+			tick: '11',
+			gap: null
+		});
+		world.hub.ticks(unseen.slice(0, 1));
+		await world.pass(100);
+		world.hub.ticks(unseen.slice(1));
+		await world.pass(100);
+		expect(ahead.ticks).toMatchObject([{ from: '11', tick: '12' }]);
+		expect(problemsOf(other, world, {})).toEqual([]);
+	});
+
+	test('from before the oldest is told what was pruned', async () => {
+		const world = makeWorld({ head: 9 });
+		world.bounds.oldest = 5n;
+		const peer = world.peer();
+		const gap = { after: '3', until: '5', reason: 'pruned' };
+		expect(await world.subscribe(peer, { after: { epoch: 'one', tick: '3' } })).toEqual({
+			ok: true,
+			tick: '5',
+			gap
+		});
+		await world.pass(1);
+		expect(peer.ticks).toMatchObject([{ from: '5', tick: '9' }]);
+	});
+
+	test('while the log is pruned, is told so rather than sent a part', async () => {
+		const world = makeWorld({ head: 9 });
+		const peer = world.peer();
+		const answer = world.subscribe(peer, { after: { epoch: 'one', tick: '3' } });
+		await answer;
+		world.bounds.oldest = 6n;
+		await world.pass(50);
+		expect(peer.gaps).toEqual([{ after: '3', until: '6', reason: 'pruned' }]);
+		expect(peer.ticks).toMatchObject([{ from: '6', tick: '9' }]);
+	});
+
+	test('is caught up when the database is back', async () => {
+		const world = makeWorld({ head: 9 });
+		const peer = world.peer();
+		await world.subscribe(peer, { after: { epoch: 'one', tick: '3' } });
+		world.failure = new Error('away');
+		await world.pass(3000);
+		expect(peer.ticks).toEqual([]);
+		world.failure = null;
+		await world.pass(1000);
+		expect(peer.ticks).toMatchObject([{ from: '3', tick: '9' }]);
+	});
+});
+
+describe('a new subscription', () => {
+	test('replaces the one before, from the acknowledgement on', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer);
+		await world.subscribe(peer, { filter: only('b') });
+		world.write([['a', 'INSERT']], [['b', 'INSERT']]);
+		await world.pass(50);
+		expect(peer.ticks).toMatchObject([{ changes: [{ table: 'b' }] }]);
+		expect(world.hub.viewers).toBe(1);
+		expect(world.hub.rooms).toBe(1);
+	});
+
+	test('to the same is not lost with the one that it replaces', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		for (let i = 0; i < 1000; i++) await world.subscribe(peer);
+		world.write([['a', 'INSERT']]);
+		expect(peer.ticks.length).toBe(1);
+		world.hub.leave(peer);
+		expect([world.hub.viewers, world.hub.rooms]).toEqual([0, 0]);
+	});
+
+	test('loses against a newer one that is resolved sooner', async () => {
+		const world = makeWorld({ head: 9 });
+		const peer = world.peer();
+		const older = world.subscribe(peer, { filter: only('a'), after: { epoch: 'one', tick: '3' } });
+		await world.subscribe(peer, { filter: only('b') });
+		await older;
+		world.write([['b', 'INSERT']]);
+		await world.pass(50);
+		expect(peer.ticks).toMatchObject([{ changes: [{ table: 'b' }] }]);
+	});
+
+	test('of someone who has left is not started', async () => {
+		const world = makeWorld({ head: 9 });
+		const peer = world.peer();
+		const pending = world.subscribe(peer, { after: { epoch: 'one', tick: '3' } });
+		world.hub.leave(peer);
+		await pending;
+		expect(world.hub.viewers).toBe(0);
+	});
+});
+
+describe('what cannot be shown', () => {
+	test('a gap in capture is told to every viewer', async () => {
+		const world = makeWorld({ head: 9 });
+		const [feed, stream] = [world.peer(), world.peer()];
+		await world.subscribe(feed);
+		await world.subscribe(stream, { mode: 'stream' });
+		const gap = { after: '8', until: '9', reason: 'capture' as const };
+		world.hub.gap(gap);
+		expect([feed.gaps, stream.gaps]).toEqual([[gap], [gap]]);
+	});
+
+	test('ticks that were pruned before this server read them are a gap', async () => {
+		const world = makeWorld({ head: 9 });
+		const [feed, stream] = [world.peer(), world.peer()];
+		await world.subscribe(feed);
+		await world.subscribe(stream, { mode: 'stream' });
+		const unseen = world.writeUnseen([['a', 'INSERT']], [['a', 'INSERT']], [['a', 'INSERT']]);
+		world.bounds.oldest = 11n;
+		world.hub.gap({ after: '9', until: '11', reason: 'pruned' });
+		world.hub.ticks(unseen.slice(2));
+		await world.pass(1000);
+		for (const peer of [feed, stream]) {
+			expect(peer.gaps).toEqual([{ after: '9', until: '11', reason: 'pruned' }]);
+			expect(peer.ticks).toMatchObject([{ from: '11', tick: '12' }]);
+		}
+	});
+
+	test('another log is a gap, and everybody starts at its head', async () => {
+		const world = makeWorld({ head: 9 });
+		const [feed, stream] = [world.peer(), world.peer()];
+		await world.subscribe(feed);
+		await world.subscribe(stream, { mode: 'stream' });
+		Object.assign(world.bounds, { epoch: 'two', head: 2n });
+		world.hub.reset();
+		world.write([['a', 'INSERT']]);
+		await world.pass(100);
+		for (const peer of [feed, stream]) {
+			expect(peer.gaps).toEqual([{ after: '9', until: '2', reason: 'epoch' }]);
+			expect(peer.ticks).toMatchObject([{ from: '2', tick: '3' }]);
+		}
+	});
+});
+
+describe('a stream', () => {
+	test('sends the next message only after the acknowledgement of the one before', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer, { mode: 'stream' });
+		world.write([['a', 'INSERT']]);
+		await world.pass(1);
+		for (let i = 0; i < 20; i++) world.write([['a', 'INSERT']]);
+		await world.pass(100);
+		expect(peer.ticks.length).toBe(1);
+		peer.acks[0]!();
+		await world.pass(1);
+		expect(peer.ticks[1]).toMatchObject({ from: '1', tick: '21', omitted: 0 });
+		expect(peer.ticks[1]!.changes.length).toBe(20);
+		expect(problemsOf(peer, world, {})).toEqual([]);
+	});
+
+	test('a large tick comes in parts, the counts with the last', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer, { mode: 'stream', filter: only('a') });
+		world.write([['b', 'INSERT']]);
+		world.write([
+			['a', 'INSERT', 2500],
+			['b', 'INSERT', 10]
+		]);
+		world.write([['a', 'DELETE']]);
+		for (let i = 0; i < 4; i++) {
+			await world.pass(1);
+			peer.acks[i]?.();
+		}
+		await world.pass(1);
+		const [one, two, three, four] = peer.ticks;
+		expect(peer.ticks.map(({ part, more, changes }) => [part, more, changes.length])).toEqual([
+			[0, true, 1000],
+			[1, true, 1000],
+			[2, false, 500],
+			[undefined, undefined, 1]
+		]);
+		expect([one!.from, two!.from, three!.from, three!.tick, four!.from]).toEqual(['0', '0', '0', '2', '2']);
+		expect([one!.counts, two!.counts]).toEqual([[], []]);
+		expect(three!.counts).toMatchObject([{ rows: 2500 }]);
+		const seqs = peer.ticks.flatMap(({ changes }) => changes.map(({ seq }) => seq));
+		expect(new Set(seqs).size).toBe(2501);
+		expect(problemsOf(peer, world, only('a'))).toEqual([]);
+	});
+
+	test('from far back reads the log page by page and loses nothing', async () => {
+		const world = makeWorld();
+		for (let i = 0; i < 3000; i++) world.writeUnseen([['a', 'INSERT', 1 + (i % 3)]]);
+		world.hub.ticks(world.ticks.slice(-1));
+		const peer = world.peer();
+		await world.subscribe(peer, { mode: 'stream', after: { epoch: 'one', tick: '0' } });
+		for (let i = 0; i < 20; i++) {
+			await world.pass(1);
+			peer.acks[i]?.();
+		}
+		expect(peer.ticks.at(-1)!.tick).toBe('3000');
+		expect(peer.ticks.flatMap(({ changes }) => changes).length).toBe(6000);
+		expect(peer.ticks.every(({ omitted, changes }) => omitted === 0 && changes.length <= 1000)).toBe(true);
+		expect(problemsOf(peer, world, {})).toEqual([]);
+	});
+
+	test('moves on every 5 s where nothing matches', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer, { mode: 'stream', filter: only('b') });
+		for (let i = 0; i < 70; i++) {
+			world.write([['a', 'INSERT']]);
+			await world.pass(100);
+		}
+		expect(peer.ticks).toMatchObject([{ from: '0', changes: [], counts: [] }]);
+	});
+
+	test('ends when it is stopped', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer, { mode: 'stream' });
+		world.hub.unsubscribe(peer);
+		world.write([['a', 'INSERT']]);
+		await world.pass(100);
+		expect(peer.ticks).toEqual([]);
+	});
+});
