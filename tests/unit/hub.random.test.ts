@@ -17,7 +17,7 @@ const recipe: fc.Arbitrary<Recipe> = fc.array(
 	),
 	{ minLength: 1, maxLength: 3 }
 );
-const filter: fc.Arbitrary<Filter> = fc.record(
+const some: fc.Arbitrary<Filter> = fc.record(
 	{
 		tables: fc.array(
 			table.map((table) => ({ schema: 'public', table })),
@@ -27,7 +27,8 @@ const filter: fc.Arbitrary<Filter> = fc.record(
 	},
 	{ requiredKeys: [] }
 );
-const who = fc.nat(5);
+const filter = fc.oneof(fc.constant<Filter>({}), some);
+const who = fc.nat(2);
 const action = fc.oneof(
 	{
 		weight: 6,
@@ -62,7 +63,7 @@ test('delivery is complete, exact and in order, or tells a gap', async () => {
 	await fc.assert(
 		fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
 			const world = makeWorld({ head: 3 });
-			const peers: FakePeer[] = Array.from({ length: 6 }, () => world.peer());
+			const peers: FakePeer[] = Array.from({ length: 3 }, () => world.peer());
 			const filters = new Map<FakePeer, Filter>();
 			const settled: Promise<unknown>[] = [];
 			for (const act of actions) {
@@ -116,6 +117,6 @@ test('delivery is complete, exact and in order, or tells a gap', async () => {
 				expect(reached(peer)).toBe(head);
 			}
 		}),
-		{ numRuns: 200, interruptAfterTimeLimit: 15_000 }
+		{ numRuns: 400, interruptAfterTimeLimit: 15_000 }
 	);
 }, 30_000);
