@@ -56,6 +56,10 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 	let rung = false;
 	let wake = () => {};
 	let rings: number[] = [];
+	/** Changes since the window began, and whether the window before had few. */
+	let windowStart = Date.now();
+	let windowChanges = 0;
+	let quiet = false;
 	/** Settling waits for every transaction below this id. */
 	let barrier = '0';
 
@@ -98,15 +102,15 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 	async function awaken(next: 'awake' | 'dozing') {
 		if (mode === 'settling' || mode === 'asleep') await query(`select pg_advisory_unlock(${LOCK.asleep})`);
 		rings = [];
+		windowStart = Date.now();
+		windowChanges = 0;
+		quiet = false;
 		mode = next;
 	}
 
 	async function run() {
 		// NOTIFY makes PREPARE TRANSACTION fail: where that may be used, nobody is ever asked to ring.
 		const { silent } = await query(`select current_setting('max_prepared_transactions')::int > 0 as silent`);
-		let windowStart = Date.now();
-		let windowChanges = 0;
-		let quiet = false;
 		while (running) {
 			const started = performance.now();
 			// Evaluated before the tick's own snapshot is taken.
