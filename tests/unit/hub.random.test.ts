@@ -117,6 +117,6 @@ test('delivery is complete, exact and in order, or tells a gap', async () => {
 				expect(reached(peer)).toBe(head);
 			}
 		}),
-		{ numRuns: 400, interruptAfterTimeLimit: 15_000 }
+		{ numRuns: 200, interruptAfterTimeLimit: 15_000 }
 	);
 }, 30_000);
