@@ -1,6 +1,7 @@
 /** What a change means to a person: which row, which columns, from what to what. */
 
-import { members, plain, unquote } from './json.ts';
+import { clockTime, dayTime } from './format.ts';
+import { kindOf, members, plain, unquote } from './json.ts';
 import type { Change, Op, TableName } from './protocol.ts';
 
 /** Glyph and word of an operation: always shown together, so that colour says nothing alone. */
@@ -25,6 +26,13 @@ export function tableLabel({ schema, table }: TableName): string {
 /** The primary key as people write it: `42`, or `7/2` of several columns; empty where the table has none. */
 export function keyLabel(key: Change['key']): string {
 	return key ? Object.values(key).map((value) => value ?? 'null').join('/') : '';
+}
+
+/** A key that is short enough for a line: a uuid by its first part. */
+export function briefKey(key: Change['key']): string {
+	const label = keyLabel(key);
+	if (/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}$/i.test(label)) return `${label.slice(0, 8)}…`;
+	return label.length > 32 ? `${label.slice(0, 31)}…` : label;
 }
 
 /** One column of a changed row. A side is null where the row, or the column, did not exist. */
@@ -60,7 +68,7 @@ export interface Summary {
 }
 
 const TITLE = /^(title|name|label|subject|display_?name|full_?name|e?mail|slug|sku|code)$/i;
-const BOOKKEEPING = /(^|_)(updated|modified|created|changed)(_?at|_?on)?$|(updated|modified|created|changed)At$|^version$/;
+const BOOKKEEPING = /(^|_)(at|on|ts|time|timestamp|updated|modified|created|changed|version)$|[a-z](At|On|Time)$/;
 /** Columns of a row that its line has room for. */
 const SHOWN = 3;
 
@@ -79,8 +87,10 @@ export function summarise(change: Change): Summary {
 function work(change: Change): Summary {
 	const columns = columnsOf(change);
 	if (change.op === 'UPDATE') {
-		const changed = quietLast(columns.filter((column) => column.changed));
-		return { title: null, columns: changed.slice(0, SHOWN), more: Math.max(0, changed.length - SHOWN) };
+		const changed = columns.filter((column) => column.changed);
+		const telling = changed.filter((column) => !BOOKKEEPING.test(column.name));
+		const told = (telling.length > 0 ? telling : changed).slice(0, SHOWN);
+		return { title: null, columns: told.flatMap(inside), more: changed.length - told.length };
 	}
 	const keys = new Set(Object.keys(change.key ?? {}));
 	const told = columns.filter(
@@ -98,15 +108,39 @@ function work(change: Change): Summary {
 	};
 }
 
+/** A changed document as its changed members: `details.rating`, at most one line's worth of them. */
+function inside(column: ColumnChange): ColumnChange[] {
+	const { name, before, after } = column;
+	if (before === null || after === null || kindOf(before) !== 'object' || kindOf(after) !== 'object') return [column];
+	const parts = columnsOf({ before, after }).filter(({ changed }) => changed);
+	return parts.slice(0, SHOWN).map((part) => ({ ...part, name: `${name}.${part.name}`, cut: column.cut }));
+}
+
 /** Times and versions that change with every write say the least: they come last. */
 function quietLast(columns: ColumnChange[]): ColumnChange[] {
 	const quiet = columns.filter((column) => BOOKKEEPING.test(column.name));
 	return quiet.length === 0 ? columns : [...columns.filter((column) => !quiet.includes(column)), ...quiet];
 }
 
-/** A value on one line: no longer than `most` characters, line breaks shown as a sign. */
-export function brief(text: string | null, most = 48): string {
+const TIMESTAMP = /^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)"$/;
+
+/** A moment as day and seconds in the person's zone; the seconds alone where the day is `today`. */
+function briefTime(text: string, today: string): string | null {
+	if (text.length > 40 || !TIMESTAMP.test(text)) return null;
+	const at = new Date(text.slice(1, -1));
+	if (Number.isNaN(at.getTime())) return null;
+	return sameDay(at, new Date(today)) ? clockTime(at.getTime()) : dayTime(at.getTime());
+}
+
+function sameDay(a: Date, b: Date): boolean {
+	return a.toDateString() === b.toDateString();
+}
+
+/** A value on one line: no longer than `most` characters, line breaks shown as a sign, a time without its day where that is the day of `today`. */
+export function brief(text: string | null, most = 48, today = ''): string {
 	if (text === null) return '∅';
+	const moment = briefTime(text, today);
+	if (moment) return moment;
 	// Long values are cut before they are read: a row of a megabyte costs a line's work.
 	const value = text.length > 4 * most ? plainStart(text, most) : plain(text);
 	const line = value.replace(/\r?\n|\r/g, '⏎');

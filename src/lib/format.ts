@@ -9,6 +9,7 @@ const clock = new Intl.DateTimeFormat(undefined, {
 	hourCycle: 'h23'
 });
 const minute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
 
 /** `1,204`. */
@@ -37,6 +38,11 @@ export function time(iso: string): string {
 /** `12:03:04`. */
 export function clockTime(ms: number): string {
 	return clock.format(ms);
+}
+
+/** `22/11/2026, 12:03:04`. */
+export function dayTime(ms: number): string {
+	return day.format(ms);
 }
 
 /** `12:03`. */

@@ -33,8 +33,11 @@ export function marks(from: number, to: number, width: number): { value: number 
 	const wanted = (to - from) / Math.max(2, width / 110);
 	const step = MARKS.find((mark) => mark >= wanted) ?? MARKS.at(-1)!;
 	const zone = new Date(from).getTimezoneOffset() * 60_000;
+	// A label that would be cut off at an edge is left out.
+	const margin = ((to - from) / width) * 26;
 	const found: { value: number }[] = [];
-	for (let at = Math.ceil((from - zone) / step) * step + zone; at <= to; at += step) found.push({ value: at });
+	for (let at = Math.ceil((from - zone) / step) * step + zone; at <= to; at += step)
+		if (at - from > margin && to - at > margin) found.push({ value: at });
 	return found;
 }
 
@@ -74,7 +77,6 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 						font: { size: 12, family: inks.font },
 						maxRotation: 0,
 						autoSkip: false,
-						align: 'inner',
 						callback(value) {
 							const at = Number(value);
 							return this.max - this.min <= 900_000 && at % 60_000 !== 0 ? clockTime(at) : minuteTime(at);

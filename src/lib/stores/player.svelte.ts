@@ -45,6 +45,8 @@ export class Player {
 	#fetching = false;
 	#sampledAt = 0;
 	#round = 0;
+	/** Openings, of which the last counts. */
+	#opened = 0;
 	#frame = 0;
 	#last = 0;
 	#settle: ReturnType<typeof setTimeout> | undefined;
@@ -65,19 +67,21 @@ export class Player {
 	async open({ from, to, at }: Stretch): Promise<void> {
 		const wasPlaying = this.playing && this.shows({ from, to, at });
 		this.pause();
-		const round = ++this.#round;
+		const opening = ++this.#opened;
+		this.#round++;
 		this.loading = true;
 		this.stretch = { from, to };
 		this.at = at;
 		try {
 			const rates = await this.client().rates({ from: iso(from), to: iso(to), buckets: STEPS, filter: this.filter() });
-			if (round !== this.#round) return;
+			if (opening !== this.#opened) return;
 			this.#rates = rates;
 			await this.#place(at);
+			if (opening !== this.#opened) return;
 			if (wasPlaying || this.playWhenOpen) this.play();
 			this.playWhenOpen = false;
 		} finally {
-			if (round === this.#round) this.loading = false;
+			if (opening === this.#opened) this.loading = false;
 		}
 	}
 
@@ -85,6 +89,7 @@ export class Player {
 	leave(): void {
 		this.pause();
 		this.#round++;
+		this.#opened++;
 		clearTimeout(this.#settle);
 		this.stretch = null;
 		this.#rates = null;
