@@ -1,4 +1,8 @@
-/** A filter's `where` as a condition of SQL on a change `c`. */
+/**
+ * A filter's `where` as a condition of SQL on a change `c` of rowcast.change. Names and values travel as bound
+ * parameters only; what a term means is told in src/lib/filter.ts, and done by the functions of sql/005_filter.sql.
+ */
+import { parse, type ColumnRef, type Term } from '../filter.ts';
 import { RequestError } from './errors.ts';
 
 export interface Condition {
@@ -7,8 +11,94 @@ export interface Condition {
 	values: unknown[];
 }
 
-/** `first`: the number of the first parameter that the condition may use. */
-export function compileWhere(where: string | undefined, _first: number): Condition {
-	if (where === undefined || where.trim() === '') return { sql: 'true', values: [] };
-	throw new RequestError('BAD_REQUEST', 'Filters by text are not understood yet.');
+/** `first`: the number of the first parameter that the condition may use. Throws BAD_REQUEST, with the place. */
+export function compileWhere(where: string | undefined, first: number): Condition {
+	const parsed = parse(where ?? '');
+	if (!parsed.ok)
+		throw new RequestError(
+			'BAD_REQUEST',
+			`\`where\` cannot be read at character ${parsed.at + 1}: ${parsed.message}`
+		);
+	const values: string[] = [];
+	/** The parameter for a value; the same for the same value. */
+	const bind = (value: string, type = 'text') => {
+		let at = values.indexOf(value);
+		if (at < 0) at = values.push(value) - 1;
+		// One parameter has one type for PostgreSQL.
+		return type === 'text' ? `$${first + at}::text` : `$${first + at}::text::${type}`;
+	};
+	return { sql: condition(parsed.filter, bind), values };
 }
+
+type Bind = (value: string, type?: string) => string;
+
+/** Is never null, so that `not` means what it says. */
+function condition(term: Term, bind: Bind): string {
+	switch (term.kind) {
+		case 'and':
+		case 'or': {
+			if (term.terms.length === 0) return 'true';
+			const terms = [...term.terms].sort((a, b) => costOf(a) - costOf(b));
+			return `(${terms.map((each) => condition(each, bind)).join(` ${term.kind} `)})`;
+		}
+		case 'not':
+			return `not ${condition(term.term, bind)}`;
+		case 'table': {
+			const schema = term.schema === null ? '' : ` and schema = ${bind(term.schema)}`;
+			return `(c.relation = any (array(select id from rowcast.relation where name = ${bind(term.table)}${schema})))`;
+		}
+		case 'op':
+			return `(c.op = ${bind(term.op[0]!, '"char"')})`;
+		case 'tx':
+			return `(c.xid = ${bind(term.tx, 'xid8')})`;
+		case 'changed': {
+			const name = bind(term.column);
+			return `(c.before is not null and c.after is not null and rowcast.field(c.before, ${name}) is distinct from rowcast.field(c.after, ${name}))`;
+		}
+		case 'compare': {
+			const { column, comparison, value } = term;
+			const left = field(column, bind);
+			if (value.kind === 'null') return `(${left} is ${comparison === '=' ? '' : 'not '}null)`;
+			const operator = comparison === '!=' ? '<>' : comparison;
+			if (comparison === '~' && value.kind === 'text')
+				return `coalesce(${left} ilike ${bind(likePattern(value.text))}, false)`;
+			if (value.kind === 'text')
+				return `coalesce(${left} ${operator} ${bind(value.text)} collate "C", false)`;
+			const right = value.kind === 'column' ? field(value, bind) : bind(value.text);
+			return `coalesce(rowcast.compare(${left}, ${right}) ${operator} 0, false)`;
+		}
+	}
+}
+
+function field({ row, name }: ColumnRef, bind: Bind): string {
+	const source = row === null ? 'coalesce(c.after, c.before)' : `c.${row}`;
+	return `rowcast.field(${source}, ${bind(name)})`;
+}
+
+/** What reads no row comes first. */
+function costOf(term: Term): number {
+	switch (term.kind) {
+		case 'and':
+		case 'or':
+			return term.terms.reduce((sum, each) => sum + costOf(each), 0);
+		case 'not':
+			return costOf(term.term);
+		case 'compare':
+		case 'changed':
+			return 10;
+		default:
+			return 1;
+	}
+}
+
+/** A pattern of the filter language as one of LIKE. */
+function likePattern(glob: string): string {
+	return glob.replace(/\\([^])|[^]/gu, (char, escaped: string | undefined) => {
+		if (escaped !== undefined) return literal(escaped);
+		if (char === '*') return '%';
+		if (char === '?') return '_';
+		return literal(char);
+	});
+}
+
+const literal = (char: string) => (/[%_\\]/.test(char) ? `\\${char}` : char);

@@ -1,0 +1,103 @@
+/**
+ * Changes to a filter's text by click: what a person typed stays as it was typed.
+ */
+import { format, isNumber, parse, quoteName, type Term } from '../filter.ts';
+import { kindOf, unquote } from '../json.ts';
+import type { Op, TableName } from '../protocol.ts';
+import { conjuncts, tableLabel } from './scope.ts';
+
+/** The term for one value of a row, `json` being its JSON text: what a click on the value narrows to. */
+export function valueTerm(column: string, json: string | null): string {
+	const text = json === null || json === 'null' ? null : kindOf(json) === 'string' ? unquote(json) : json;
+	const isText = text !== null && (kindOf(json!) === 'string' || !isNumber(text));
+	return format({
+		kind: 'compare',
+		column: { kind: 'column', row: null, name: column },
+		comparison: '=',
+		value: text === null ? { kind: 'null' } : { kind: isText ? 'text' : 'number', text },
+		...NOWHERE
+	});
+}
+
+export function tableTerm(table: TableName, tables: readonly TableName[]): string {
+	return `table:${tableLabel(table, tables)}`;
+}
+
+export function opTerm(op: Op): string {
+	return format({ kind: 'op', op, ...NOWHERE });
+}
+
+export function changedTerm(column: string): string {
+	return `changed:${quoteName(column)}`;
+}
+
+/** Does the filter ask for this term, whatever else it asks for? */
+export function hasTerm(text: string, term: string): boolean {
+	return outermost(text).some((each) => format(each) === term);
+}
+
+/** The filter narrowed by a term. One that contradicts it, `term` with or without -, goes. */
+export function withTerm(text: string, term: string): string {
+	if (hasTerm(text, term)) return text;
+	const narrowed = withoutTerm(text, term.startsWith('-') ? term.slice(1) : `-${term}`).trim();
+	if (narrowed === '') return term;
+	const parsed = parse(narrowed);
+	return parsed.ok && parsed.filter.kind === 'or' && !isEnclosed(narrowed, parsed.filter)
+		? `(${narrowed}) ${term}`
+		: `${narrowed} ${term}`;
+}
+
+/** The filter without a term, where it is one of the outermost. */
+export function withoutTerm(text: string, term: string): string {
+	const found = outermost(text).find((each) => format(each) === term);
+	if (!found) return text;
+	const before = text.slice(0, found.at).replace(/\s*(\band\s+)?$/i, '');
+	const after = text.slice(found.end).replace(/^\s*(and\b\s*)?/i, '');
+	return before && after ? `${before} ${after}` : before + after;
+}
+
+/** A click that narrows to a term, or, where the filter has it, takes it out again. */
+export function toggleTerm(text: string, term: string): string {
+	return hasTerm(text, term) ? withoutTerm(text, term) : withTerm(text, term);
+}
+
+/** The filter with exactly these tables chosen; none means all of them. */
+export function withTables(text: string, chosen: readonly TableName[], tables: readonly TableName[]): string {
+	return withChoice(
+		text,
+		'table',
+		chosen.map((table) => tableTerm(table, tables))
+	);
+}
+
+/** The filter with exactly these ops chosen; none means all of them. */
+export function withOps(text: string, chosen: readonly Op[]): string {
+	return withChoice(text, 'op', chosen.map(opTerm));
+}
+
+const NOWHERE = { at: 0, end: 0 };
+
+/** The outermost terms whose text can be cut out: those of a filter that is in parentheses as a whole cannot. */
+function outermost(text: string): Term[] {
+	const parsed = parse(text);
+	if (!parsed.ok) return [];
+	const { filter } = parsed;
+	return filter.kind === 'and' && !isEnclosed(text, filter) ? filter.terms : [filter];
+}
+
+function isEnclosed(text: string, term: Term): boolean {
+	return (
+		(term.kind === 'and' || term.kind === 'or') && text[term.at] === '(' && term.terms[0]!.at !== term.at
+	);
+}
+
+function withChoice(text: string, kind: 'table' | 'op', terms: string[]): string {
+	let rest = text;
+	for (const term of outermost(text)) {
+		const leaves = conjuncts(term).flatMap((each) => (each.kind === 'or' ? each.terms : [each]));
+		if (leaves.every((leaf) => (leaf.kind === 'not' ? leaf.term : leaf).kind === kind))
+			rest = withoutTerm(rest, format(term));
+	}
+	if (terms.length === 0) return rest;
+	return withTerm(rest, terms.length === 1 ? terms[0]! : `(${terms.join(' or ')})`);
+}
