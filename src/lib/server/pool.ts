@@ -31,6 +31,8 @@ export function makePool(database: { connectionString?: string }, log: Log): pg.
 	});
 	// An idle connection that breaks is replaced at the next query; without a listener it would end the process.
 	pool.on('error', (err) => log.warn({ err }, 'a connection to the database broke'));
+	// The same for one that breaks while it is lent out: the query under way rejects, the error may come once more.
+	pool.on('connect', (client) => client.on('error', () => {}));
 	return pool;
 }
 
