@@ -21,13 +21,29 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.small_json is 'A column value as JSON text; null where that takes more than max_value bytes.';
 
+create or replace function rowcast.plain_json(r record) returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
+begin
+	return row_to_json(r);
+end
+$$;
+comment on function rowcast.plain_json is 'A row as JSON text, the same whatever the settings of the session that writes it.';
+
 create or replace function rowcast.abbreviate(r record, source oid, redacted text[], max_value int,
 	out row_json text, out cut text[])
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $f$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $f$
 declare
 	columns text;
 begin
 	if r is not distinct from null then
+		return;
+	end if;
+	-- Values kept out of line may add up to a row that PostgreSQL cannot assemble, which takes 1 GB at most.
+	if pg_column_size(r) not between 0 and 1000000000 then
+		select '{' || string_agg(to_json(attname)::text || ':"…"', ',' order by attnum) || '}', array_agg(attname order by attnum)
+		into row_json, cut from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
 		return;
 	end if;
 	-- left() and substring() fetch only the beginning of a value, and ($1).x does not assemble the whole row:
@@ -63,41 +79,57 @@ language sql immutable security definer set search_path = pg_catalog, pg_temp as
 $$;
 comment on function rowcast.redact_text is 'The quick way to redact a small row, by the position of its columns; null where they are not what they were when the trigger was made, so that abbreviate() must do it.';
 
+create or replace function rowcast.limits(out slot int, out stop timestamptz, out room bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	-- A leaf's table takes about half of what it takes with its index and its long values: half of the room keeps the limit.
+	select s.slot, l.opened_at + (select value::interval from rowcast.setting where name = 'retention'),
+		greatest((select value::bigint from rowcast.setting where name = 'max_log')
+			- (select coalesce(sum(pg_total_relation_size(format('rowcast.change_%s', k)::regclass)), 0)
+				from generate_series(0, 7) k where k <> s.slot)::bigint, 0) / 2
+	from rowcast.state s join rowcast.leaf l using (slot)
+$$;
+comment on function rowcast.limits is 'The leaf in use, until when, and up to which size of its table in bytes.';
+
 create or replace function rowcast.write_capture() returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $w$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'iso' as $w$
 declare
 	-- Two at once would fail with "tuple concurrently updated". First, so that the rest is read under the lock.
 	alone text := pg_advisory_xact_lock(1920103279, 0);
-	slot int := (select s.slot from rowcast.state s);
 	max_value int := (select value::int from rowcast.setting where name = 'max_value');
-	stop timestamptz := (select l.opened_at from rowcast.leaf l where l.slot = (select s.slot from rowcast.state s))
-		+ (select value::interval from rowcast.setting where name = 'retention');
-	room bigint := (select value::bigint from rowcast.setting where name = 'max_log')
-		- (select coalesce(sum(pg_total_relation_size(format('rowcast.change_%s', k)::regclass)), 0)
-			from generate_series(0, 7) k where k <> slot)::bigint;
+	slot int;
+	stop timestamptz;
+	room bigint;
 begin
+	select l.slot, l.stop, l.room into slot, stop, room from rowcast.limits() l;
 	-- The two limits hold while no server runs to move to the next leaf; a server that finds one reached tells a gap.
-	-- A leaf's table takes about half of what it takes with its index and its long values: room / 2 keeps the limit.
 	execute format($f$
 create or replace function rowcast.capture() returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, pg_temp set extra_float_digits = 1 set datestyle = 'iso' as $b$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $b$
 declare
 	b text;
 	a text;
 	extra jsonb;
+	careful record;
 begin
 	if clock_timestamp() > %1$L::timestamptz or pg_relation_size(%2$s::regclass) > %3$s then
 		return null;
 	end if;
-	-- A row whose stored values are small cannot come near the limits of PostgreSQL when written out.
-	if coalesce(pg_column_size(old), 0) <= %4$s and coalesce(pg_column_size(new), 0) <= %4$s then
+	-- A row whose stored values are small cannot come near the limits of PostgreSQL when written out. Under other
+	-- settings of the session than these, the same value has another text. (Settings in the function's head would
+	-- cost each row a microsecond, and make PostgreSQL 13 send the client two messages each.)
+	if coalesce(pg_column_size(old), 0) between 0 and %4$s and coalesce(pg_column_size(new), 0) between 0 and %4$s
+		and current_setting('timezone') in ('UTC', 'Etc/UTC') and current_setting('datestyle') like 'ISO%%'
+		and current_setting('intervalstyle') = 'postgres' and current_setting('bytea_output') = 'hex'
+		and current_setting('extra_float_digits') in ('1', '2', '3') then
 		b := row_to_json(old);
 		a := row_to_json(new);
 	end if;
-	if tg_nargs > 1 or tg_op <> 'TRUNCATE' and (
-		coalesce(b, a) is null or octet_length(b) > %4$s or octet_length(a) > %4$s) then
-		select * into b, a, extra from rowcast.careful(old, new, b, a, tg_relid, tg_argv, %4$s);
+	if tg_nargs > 1 or coalesce(b, a) is null or octet_length(b) > %4$s or octet_length(a) > %4$s then
+		-- An assignment: "select into" would plan with the rows as constants, copying each.
+		careful := rowcast.careful(old, new, b, a, tg_relid, tg_argv, %4$s);
+		b := careful.b;
+		a := careful.a;
+		extra := careful.extra;
 	end if;
 	insert into rowcast.change_%5$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
 		tg_argv[0]::int, tg_op::"char", b, a, extra);
@@ -109,7 +141,7 @@ begin
 	perform pg_notify('rowcast', '');
 	return null;
 end
-$b$ $f$, stop, format('rowcast.change_%s', slot)::regclass::oid, greatest(room / 2, 0), max_value, slot);
+$b$ $f$, stop, format('rowcast.change_%s', slot)::regclass::oid, room, max_value, slot);
 end
 $w$;
 comment on function rowcast.write_capture is 'Writes the trigger function rowcast.capture() for the leaf in use and the settings, as constants: looking them up would cost every writer.';
@@ -120,8 +152,17 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp a
 declare
 	redacted text[] := '{}';
 	cut text[];
-	cut_before text[];
+	r record;
 begin
+	if coalesce(b, a) is null and coalesce(pg_column_size(old_row), 0) between 0 and max_value
+		and coalesce(pg_column_size(new_row), 0) between 0 and max_value then
+		b := case when old_row is distinct from null then rowcast.plain_json(old_row) end;
+		a := case when new_row is distinct from null then rowcast.plain_json(new_row) end;
+	end if;
+	if args[1] is null and coalesce(b, a) is not null
+		and coalesce(octet_length(b), 0) <= max_value and coalesce(octet_length(a), 0) <= max_value then
+		return;
+	end if;
 	-- JSON with an escape may be json that json_each cannot read (\u0000), and 8 kB nest at most 4,096 levels deep.
 	if args[1] is not null and coalesce(b, a) is not null
 		and coalesce(octet_length(b), 0) <= 8192 and coalesce(octet_length(a), 0) <= 8192
@@ -137,21 +178,66 @@ begin
 		redacted := array(select c.attname::text from rowcast.relation t join pg_attribute c on c.attrelid = t.oid
 			where t.id = args[0]::int and c.attnum = any (args[1]::int[]));
 	end if;
-	select * into b, cut_before from rowcast.abbreviate(old_row, source, redacted, max_value);
-	select * into a, cut from rowcast.abbreviate(new_row, source, redacted, max_value);
-	cut := array(select unnest(cut_before) union select unnest(cut));
+	r := rowcast.abbreviate(old_row, source, redacted, max_value);
+	b := r.row_json;
+	cut := r.cut;
+	r := rowcast.abbreviate(new_row, source, redacted, max_value);
+	a := r.row_json;
+	cut := array(select unnest(cut) union select unnest(r.cut));
 	if cardinality(cut) > 0 then
 		extra := jsonb_build_object('cut', cut);
 	end if;
 end
 $$;
-comment on function rowcast.careful is 'The rows of a change that is large or has redacted columns, as JSON text. args: those of the trigger, from 0: relation, then redacted columns by number, by name, and by position.';
+comment on function rowcast.careful is 'The rows of a change that is large, has redacted columns, or is written under unusual settings, as JSON text. args: those of the trigger, from 0: relation, then redacted columns by number, by name, and by position.';
 
 do $$
 begin
 	perform rowcast.write_capture();
 end
 $$;
-comment on function rowcast.capture is 'The trigger function of every watched table. Written by rowcast.write_capture().';
+comment on function rowcast.capture is 'The row trigger''s function of every watched table. Written by rowcast.write_capture().';
+
+create or replace function rowcast.capture_truncate() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	target oid := (select oid from rowcast.relation where id = tg_argv[0]::int);
+	-- A truncate fires the triggers of the table and then those of each partition below it. The first leaves a mark:
+	-- its oid, its statement, and how many of the others are still to come.
+	mark text[] := string_to_array(current_setting('rowcast.truncate', true), ' ');
+	statement text := extract(epoch from statement_timestamp())::text;
+	below int;
+	extra jsonb;
+	l record := rowcast.limits();
+begin
+	if tg_relid <> target then
+		if not exists (select from pg_partition_ancestors(tg_relid) a where a.relid = target) then
+			return null;  -- a partition that was detached
+		end if;
+		if mark[2] = statement and mark[3]::int > 0
+			and exists (select from pg_partition_ancestors(tg_relid) a where a.relid = mark[1]::oid and a.relid <> tg_relid) then
+			perform set_config('rowcast.truncate', format('%s %s %s', mark[1], statement, mark[3]::int - 1), true);
+			return null;
+		end if;
+		select jsonb_build_object('partition', jsonb_build_object('schema', tg_table_schema, 'table', tg_table_name)) into extra;
+	end if;
+	select count(*) into below from pg_partition_tree(tg_relid) p
+		join pg_trigger t on t.tgrelid = p.relid and t.tgfoid = 'rowcast.capture_truncate'::regproc and t.tgenabled = 'A'
+		where p.relid <> tg_relid;
+	perform set_config('rowcast.truncate', format('%s %s %s', tg_relid, statement, below), true) where below > 0;
+	if clock_timestamp() > l.stop or pg_relation_size(format('rowcast.change_%s', l.slot)::regclass) > l.room then
+		return null;
+	end if;
+	execute format('insert into rowcast.change_%s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
+		$1, ''T'', null, null, $2)', l.slot) using tg_argv[0]::int, extra;
+	if pg_try_advisory_lock_shared(1920103279, 1) and pg_advisory_unlock_shared(1920103279, 1) then
+		return null;
+	end if;
+	perform pg_notify('rowcast', '');
+	return null;
+end
+$$;
+comment on function rowcast.capture_truncate is 'The truncate trigger''s function of every watched table and of each of its partitions. Argument: the number of the table.';
+
 revoke all on all functions in schema rowcast from public;
 commit;

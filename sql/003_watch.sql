@@ -51,53 +51,87 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.trigger_arguments is 'What the triggers of a table are to be called with: its id, then its redacted columns by number, name and position.';
 
+create or replace function rowcast.triggers(target regclass)
+returns table (on_table regclass, name text, truncates boolean, clone boolean, enabled "char", fits boolean)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select t.tgrelid, t.tgname::text, x.truncates, t.tgparentid <> 0, t.tgenabled,
+		t.tgname ~ '^!rowcast' and case
+			when x.truncates then t.tgargs = convert_to(w.args[1], getdatabaseencoding()) || '\x00'
+			when t.tgparentid <> 0 then true
+			else t.tgrelid = target and (t.tgtype & 1) = 1 and t.tgargs = (
+				select string_agg(convert_to(a, getdatabaseencoding()) || '\x00', '' order by i) from unnest(w.args) with ordinality u(a, i))
+			end
+	from (select target::oid union select relid from pg_partition_tree(target)) p(oid)
+	join pg_trigger t on t.tgrelid = p.oid
+	cross join lateral (select t.tgfoid = 'rowcast.capture_truncate'::regproc) x(truncates)
+	cross join (select rowcast.trigger_arguments(target)) w(args)
+	where t.tgfoid in ('rowcast.capture'::regproc, 'rowcast.capture_truncate'::regproc)
+$$;
+comment on function rowcast.triggers is 'Rowcast''s triggers on a table and its partitions: whether PostgreSQL made each as a clone of the table''s own, and whether it is as watch() would make it.';
+
 create or replace function rowcast.trigger_state(target regclass) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 	select case
-		when r.oid is null or not r.watched then 'not watched'
-		when count(t.oid) < 2 then 'trigger missing'
-		when bool_or(t.tgenabled in ('D', 'R')) then 'trigger disabled'
-		when bool_or(t.tgenabled <> 'A' or t.tgargs is distinct from w.args) then 'out of date'
+		when not exists (select from rowcast.relation r where r.oid = target and r.watched) then 'not watched'
+		when count(distinct t.truncates) filter (where t.on_table = target) < 2 then 'trigger missing'
+		when bool_or(t.enabled in ('D', 'R')) then 'trigger disabled'
+		when not bool_and(t.fits and t.enabled = 'A') or count(distinct (t.on_table, t.truncates)) < 2 * (
+			select count(*) from (select target::oid union select relid from pg_partition_tree(target)) p(oid)
+			join pg_class c using (oid) where c.relkind <> 'f') then 'out of date'
 		else 'watched'
 	end
-	from (select target::oid) x(oid)
-	left join rowcast.relation r on r.oid = x.oid
-	left join pg_trigger t on t.tgrelid = x.oid and t.tgname in ('rowcast_capture', 'rowcast_truncate')
-	left join lateral (select string_agg(convert_to(a, getdatabaseencoding()) || '\x00'::bytea, ''::bytea order by i) as args
-		from unnest(rowcast.trigger_arguments(target)) with ordinality u(a, i)) w on true
-	group by r.oid, r.watched
+	from rowcast.triggers(target) t
 $$;
 comment on function rowcast.trigger_state is 'How the triggers of a table are: watched, not watched, trigger missing, trigger disabled, or out of date.';
 
 create or replace function rowcast.watch(target regclass) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
 declare
-	arguments text;
-	leaf regclass;
+	relation_id int := rowcast.register(target);
+	t record;
 begin
-	perform rowcast.register(target);
 	if rowcast.trigger_state(target) = 'watched' then
 		return false;
 	end if;
-	select string_agg(quote_literal(a), ', ' order by i) into arguments
-	from unnest(rowcast.trigger_arguments(target)) with ordinality u(a, i);
-	execute format('drop trigger if exists rowcast_capture on %s', target);
-	execute format('drop trigger if exists rowcast_truncate on %s', target);
-	execute format('create trigger rowcast_capture after insert or update or delete on %s
-		for each row execute function rowcast.capture(%s)', target, arguments);
-	execute format('create trigger rowcast_truncate after truncate on %s
-		for each statement execute function rowcast.capture(%s)', target, arguments);
-	-- Always: also for rows that logical replication applies, and for sessions in session_replication_role = replica.
-	for leaf in select target union select relid from pg_partition_tree(target) loop
-		execute format('alter table %s enable always trigger rowcast_capture', leaf);
+	perform rowcast.drop_triggers(target, false);
+	-- The names: first in the alphabet, because triggers fire in its order, and one of the application's may change
+	-- the row again; and of its own for each table, because a table may become a partition of another.
+	if not exists (select from rowcast.triggers(target) o where not o.truncates and o.on_table = target) then
+		execute format('create trigger %I after insert or update or delete on %s for each row execute function rowcast.capture(%s)',
+			'!rowcast_' || relation_id, target,
+			(select string_agg(quote_literal(a), ', ' order by i) from unnest(rowcast.trigger_arguments(target)) with ordinality u(a, i)));
+		execute format('comment on trigger %I on %s is %L', '!rowcast_' || relation_id, target,
+			'Rowcast records changed rows. Remove with rowcast.unwatch().');
+	end if;
+	for t in select p.oid::regclass as leaf from (select target::oid union select relid from pg_partition_tree(target)) p(oid)
+		join pg_class c using (oid) where c.relkind <> 'f'
+			and not exists (select from rowcast.triggers(target) o where o.truncates and o.on_table = p.oid)
+	loop
+		execute format('create trigger %I after truncate on %s for each statement execute function rowcast.capture_truncate(%s)',
+			'!rowcast_truncate_' || relation_id, t.leaf, relation_id);
+		execute format('comment on trigger %I on %s is %L', '!rowcast_truncate_' || relation_id, t.leaf,
+			'Rowcast records truncation. Remove with rowcast.unwatch().');
 	end loop;
-	execute format('alter table %s enable always trigger rowcast_truncate', target);
-	execute format('comment on trigger rowcast_capture on %s is %L', target, 'Rowcast records changed rows. Remove with rowcast.unwatch().');
-	execute format('comment on trigger rowcast_truncate on %s is %L', target, 'Rowcast records truncation. Remove with rowcast.unwatch().');
+	-- Always: also for rows that logical replication applies, and for sessions in session_replication_role = replica.
+	for t in select o.on_table, o.name from rowcast.triggers(target) o where o.enabled <> 'A' loop
+		execute format('alter table only %s enable always trigger %I', t.on_table, t.name);
+	end loop;
 	return true;
 end
 $$;
 comment on function rowcast.watch is 'Records the changes of a table from now on. Returns false where it is so already. Needs the right to create triggers on it; waits for its running transactions, so set lock_timeout.';
+
+create or replace function rowcast.drop_triggers(target regclass, fitting boolean) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	t record;
+begin
+	for t in select o.on_table, o.name from rowcast.triggers(target) o where not o.clone and (fitting or not o.fits) loop
+		execute format('drop trigger %I on %s', t.name, t.on_table);
+	end loop;
+end
+$$;
+comment on function rowcast.drop_triggers is 'Drops Rowcast''s triggers on a table and its partitions: those that do not fit, or all. Part of watch() and unwatch().';
 
 create or replace function rowcast.forget(target regclass) returns boolean
 language sql security definer set search_path = pg_catalog, pg_temp as $$
@@ -109,8 +143,7 @@ comment on function rowcast.forget is 'Notes a table as no longer watched. Part 
 create or replace function rowcast.unwatch(target regclass) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
 begin
-	execute format('drop trigger if exists rowcast_capture on %s', target);
-	execute format('drop trigger if exists rowcast_truncate on %s', target);
+	perform rowcast.drop_triggers(target, true);
 	return rowcast.forget(target);
 end
 $$;
@@ -190,7 +223,7 @@ comment on function rowcast.configure is 'Changes a setting (see table rowcast.s
 create or replace function rowcast.uninstall() returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-	drop schema rowcast cascade;  -- takes the triggers along: they depend on rowcast.capture()
+	drop schema rowcast cascade;  -- takes the triggers along: they depend on its functions
 	begin
 		drop role if exists rowcast_owner;
 	exception when dependent_objects_still_exist or insufficient_privilege then

@@ -35,7 +35,7 @@ comment on function rowcast.has_key is 'Whether a row has these values, as text,
 
 create or replace function rowcast.advance(out head bigint, out changes bigint)
 language plpgsql security definer
-set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off as $$
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
 declare
 	a pg_snapshot;
 	b pg_snapshot;
@@ -101,7 +101,7 @@ comment on function rowcast.rotate is 'Moves writers to the next leaf, where tha
 
 create or replace function rowcast.prune() returns boolean
 language plpgsql security definer
-set search_path = pg_catalog, pg_temp set enable_seqscan = off set lock_timeout = '50ms' as $$
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set lock_timeout = '50ms' as $$
 declare
 	old rowcast.leaf;
 	last_tick bigint;
@@ -147,8 +147,7 @@ begin
 	used := pg_relation_size(format('rowcast.change_%s', open_leaf.slot)::regclass);
 	select sum(pg_total_relation_size(format('rowcast.change_%s', k)::regclass)) into total from generate_series(0, 7) k;
 	-- The very conditions of rowcast.capture(), with which it turns changes away.
-	turned_away := clock_timestamp() > open_leaf.opened_at + retention
-		or used > greatest((max_log - total + pg_total_relation_size(format('rowcast.change_%s', open_leaf.slot)::regclass)) / 2, 0);
+	turned_away := (select clock_timestamp() > l.stop or used > l.room from rowcast.limits() l);
 	if turned_away then
 		insert into rowcast.gap (after, until, reason)
 			select captured, head + 1, 'capture' from rowcast.state on conflict do nothing;

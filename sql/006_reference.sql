@@ -79,7 +79,7 @@ $$;
 comment on function rowcast.lock_references is 'Waits for another leader''s announce() to end. Part of it.';
 
 create or replace function rowcast.announce(until bigint, max_causes int, max_rows int, out appended bigint, out skipped bigint)
-language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off as $f$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $f$
 declare
 	since bigint;
 	key record;
