@@ -25,7 +25,11 @@ export function tableLabel({ schema, table }: TableName): string {
 
 /** The primary key as people write it: `42`, or `7/2` of several columns; empty where the table has none. */
 export function keyLabel(key: Change['key']): string {
-	return key ? Object.values(key).map((value) => value ?? 'null').join('/') : '';
+	return key
+		? Object.values(key)
+				.map((value) => value ?? 'null')
+				.join('/')
+		: '';
 }
 
 /** A key that is short enough for a line: a uuid by its first part. */
@@ -68,7 +72,8 @@ export interface Summary {
 }
 
 const TITLE = /^(title|name|label|subject|display_?name|full_?name|e?mail|slug|sku|code)$/i;
-const BOOKKEEPING = /(^|_)(at|on|ts|time|timestamp|updated|modified|created|changed|version)$|[a-z](At|On|Time)$/;
+const BOOKKEEPING =
+	/(^|_)(at|on|ts|time|timestamp|updated|modified|created|changed|version)$|[a-z](At|On|Time)$/;
 /** Columns of a row that its line has room for. */
 const SHOWN = 3;
 
@@ -111,7 +116,8 @@ function work(change: Change): Summary {
 /** A changed document as its changed members: `details.rating`, at most one line's worth of them. */
 function inside(column: ColumnChange): ColumnChange[] {
 	const { name, before, after } = column;
-	if (before === null || after === null || kindOf(before) !== 'object' || kindOf(after) !== 'object') return [column];
+	if (before === null || after === null || kindOf(before) !== 'object' || kindOf(after) !== 'object')
+		return [column];
 	const parts = columnsOf({ before, after }).filter(({ changed }) => changed);
 	return parts.slice(0, SHOWN).map((part) => ({ ...part, name: `${name}.${part.name}`, cut: column.cut }));
 }

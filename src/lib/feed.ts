@@ -91,7 +91,9 @@ export class Feed {
 	frozenAt = -1;
 	readonly #byChange = new Map<string, Transaction>();
 	#serial = 0;
+	/** Changes that may still be shown; grows with time. */
 	#allowance = BURST;
+	#pushedAt = 0;
 	#second = { start: 0, shown: 0, of: 0 };
 
 	constructor(readonly capacity = CAPACITY) {}
@@ -109,7 +111,8 @@ export class Feed {
 	/** Adds what arrived at `now` (milliseconds on any steady clock). Above what can be read, the newest are kept. */
 	push(arrival: Arrival, now: number): void {
 		const { changes, omitted } = arrival;
-		this.#allowance = Math.min(BURST, this.#allowance + ((now - this.#second.start) * READABLE) / 1000);
+		this.#allowance = Math.min(BURST, this.#allowance + ((now - this.#pushedAt) * READABLE) / 1000);
+		this.#pushedAt = now;
 		this.#turnSecond(now);
 		const room = Math.floor(this.#allowance);
 		const kept = changes.length > room ? changes.slice(changes.length - room) : changes;
@@ -173,7 +176,6 @@ export class Feed {
 		if (passed < 1000) return;
 		const scale = passed < 3000 ? 1000 / passed : 0;
 		this.sample = { shown: Math.round(shown * scale), of: Math.round(of * scale) };
-		this.#allowance = Math.min(BURST, this.#allowance + (passed < 3000 ? 0 : BURST));
 		this.#second = { start: now, shown: 0, of: 0 };
 	}
 
@@ -220,8 +222,22 @@ export class Feed {
 			const last = this.entries.at(-1);
 			if (last?.kind === 'orphan' && last.references.id === id) last.references.changes.push(change);
 			else {
-				const references: References = { kind: 'references', id, schema, table, via, changes: [change], open: false };
-				this.entries.push({ kind: 'orphan', id: `orphan ${change.seq}`, tick: change.tick, references, born: now });
+				const references: References = {
+					kind: 'references',
+					id,
+					schema,
+					table,
+					via,
+					changes: [change],
+					open: false
+				};
+				this.entries.push({
+					kind: 'orphan',
+					id: `orphan ${change.seq}`,
+					tick: change.tick,
+					references,
+					born: now
+				});
 			}
 			return;
 		}
@@ -331,7 +347,8 @@ export function toggle(entries: readonly Entry[], line: Line): boolean {
 	}
 	if (line.kind === 'references' && line.references.changes.length > 1) {
 		line.references.open = !line.references.open;
-		for (const entry of entries) if (entry.kind === 'transaction' && entry.references.has(line.references.via.seq)) entry.lines = null;
+		for (const entry of entries)
+			if (entry.kind === 'transaction' && entry.references.has(line.references.via.seq)) entry.lines = null;
 		return true;
 	}
 	return false;

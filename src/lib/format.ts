@@ -73,5 +73,9 @@ export function duration(ms: number): string {
 /** `now`, `3 s ago`, `5 min ago`: one unit, since it ticks while being read. */
 export function ago(ms: number): string {
 	if (ms < 1000) return 'now';
-	return `${duration(ms).split(' ').slice(0, 2).join(' ').replace(/[.,]\d+/, '')} ago`;
+	return `${duration(ms)
+		.split(' ')
+		.slice(0, 2)
+		.join(' ')
+		.replace(/[.,]\d+/, '')} ago`;
 }

@@ -31,7 +31,12 @@ function literal(table: TableName, name: string, json: string, info?: TableInfo)
 	return `(json_populate_record(null::${tableName(table)}, ${row})).${identifier(name)}`;
 }
 
-function condition(change: Change, columns: ColumnChange[], side: 'before' | 'after', info?: TableInfo): string {
+function condition(
+	change: Change,
+	columns: ColumnChange[],
+	side: 'before' | 'after',
+	info?: TableInfo
+): string {
 	const keys = Object.keys(change.key ?? {});
 	const by = keys.length > 0 ? columns.filter(({ name }) => keys.includes(name)) : columns;
 	return by
@@ -44,7 +49,9 @@ function condition(change: Change, columns: ColumnChange[], side: 'before' | 'af
 
 function insert(change: Change, columns: ColumnChange[], side: 'before' | 'after', info?: TableInfo): string {
 	const names = columns.map(({ name }) => identifier(name)).join(', ');
-	const values = columns.map((column) => literal(change, column.name, column[side] ?? 'null', info)).join(', ');
+	const values = columns
+		.map((column) => literal(change, column.name, column[side] ?? 'null', info))
+		.join(', ');
 	return `insert into ${tableName(change)} (${names})\nvalues (${values});`;
 }
 
@@ -57,7 +64,9 @@ function update(
 ): string {
 	const set = columns
 		.filter(({ changed }) => changed)
-		.map((column) => `${identifier(column.name)} = ${literal(change, column.name, column[to] ?? 'null', info)}`)
+		.map(
+			(column) => `${identifier(column.name)} = ${literal(change, column.name, column[to] ?? 'null', info)}`
+		)
 		.join(', ');
 	if (!set) return '-- no value changed';
 	return `update ${tableName(change)}\nset ${set}\nwhere ${condition(change, columns, from, info)};`;
@@ -88,6 +97,7 @@ export function undoSql(change: Change, info?: TableInfo): string | null {
 
 function warn(change: Change, sql: string): string {
 	const cut = change.cut?.length ? `-- not whole: ${change.cut.join(', ').replace(/[\r\n]+/g, ' ')}\n` : '';
-	const keyless = !change.key && change.op !== 'INSERT' ? '-- no primary key: equal rows are all meant\n' : '';
+	const keyless =
+		!change.key && change.op !== 'INSERT' ? '-- no primary key: equal rows are all meant\n' : '';
 	return cut + keyless + sql;
 }

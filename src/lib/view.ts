@@ -84,12 +84,16 @@ export function includes({ tables, without }: View, table: TableName): boolean {
 
 /** A chosen item put in or taken out of a list. */
 export function toggled<T>(list: readonly T[], item: T, same: (a: T, b: T) => boolean = Object.is): T[] {
-	return list.some((other) => same(other, item)) ? list.filter((other) => !same(other, item)) : [...list, item];
+	return list.some((other) => same(other, item))
+		? list.filter((other) => !same(other, item))
+		: [...list, item];
 }
 
 /** `schema.table`; a dot inside a name is escaped, so that any name there is comes back as it was. */
 function formatTable({ schema, table }: TableName): string {
-	return [schema, table].map((part) => part.replace(/[%.]/g, (char) => (char === '.' ? '%2E' : '%25'))).join('.');
+	return [schema, table]
+		.map((part) => part.replace(/[%.]/g, (char) => (char === '.' ? '%2E' : '%25')))
+		.join('.');
 }
 
 function parseTable(text: string): TableName[] {

@@ -231,7 +231,8 @@ class Following {
 
 	missed(gap: Gap): void {
 		if (this.#state !== 'following' || !this.cursor) return;
-		if (BigInt(gap.until) > BigInt(this.cursor.tick)) this.cursor = { epoch: this.cursor.epoch, tick: gap.until };
+		if (BigInt(gap.until) > BigInt(this.cursor.tick))
+			this.cursor = { epoch: this.cursor.epoch, tick: gap.until };
 		this.handlers.gap?.(gap);
 	}
 

@@ -6,6 +6,11 @@ import type { Op } from '../protocol.ts';
 
 Chart.register(BarController, BarElement, LinearScale);
 
+interface Point {
+	x: number;
+	y: number;
+}
+
 export const STACK: Op[] = ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'];
 
 export interface Inks {
@@ -26,7 +31,9 @@ export interface Picture {
 	ghost: number[] | null;
 }
 
-const MARKS = [5_000, 10_000, 15_000, 30_000, 60_000, 180_000, 300_000, 600_000, 1_800_000, 3_600_000, 14_400_000];
+const MARKS = [
+	5_000, 10_000, 15_000, 30_000, 60_000, 180_000, 300_000, 600_000, 1_800_000, 3_600_000, 14_400_000
+];
 
 /** Round moments between two others, in the person's zone, about one each 110 pixels. */
 export function marks(from: number, to: number, width: number): { value: number }[] {
@@ -43,17 +50,16 @@ export function marks(from: number, to: number, width: number): { value: number 
 
 /** Makes the chart on a canvas; gives how to draw, to recolour, and to take it away. */
 export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
-	const point = { x: 0, y: 0 };
 	const datasets = [...STACK, 'ghost'].map((name) => ({
 		label: name,
-		data: [] as (typeof point)[],
+		data: [] as Point[],
 		backgroundColor: inks.ops[name] ?? inks.ghost,
 		barPercentage: 1,
 		categoryPercentage: 0.84,
 		stack: name === 'ghost' ? 'ghost' : 'rows',
 		grouped: false
 	}));
-	const config: ChartConfiguration<'bar', (typeof point)[]> = {
+	const config: ChartConfiguration<'bar', Point[]> = {
 		type: 'bar',
 		data: { datasets },
 		options: {
@@ -145,5 +151,7 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 export function ceiling(most: number): number {
 	if (most <= 0) return 1;
 	const power = 10 ** Math.floor(Math.log10(most));
-	return [1, 2, 4, 6, 8, 10].map((factor) => factor * power).find((top) => top >= most * 0.999) ?? 10 * power;
+	return (
+		[1, 2, 3, 4, 5, 6, 8, 10].map((factor) => factor * power).find((top) => top >= most * 0.999) ?? 10 * power
+	);
 }

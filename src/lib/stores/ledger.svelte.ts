@@ -83,7 +83,10 @@ export class Ledger {
 	move(by: number): number {
 		this.hold('reading');
 		const known = this.selected === null ? -1 : indexOf(this.entries, this.selected);
-		const index = Math.max(0, Math.min(this.height() - 1, known + (known < 0 ? Math.max(0, by - 1) + 1 : by)));
+		const index = Math.max(
+			0,
+			Math.min(this.height() - 1, known + (known < 0 ? Math.max(0, by - 1) + 1 : by))
+		);
 		const line = this.lines(index, 1)[0];
 		if (!line) return 0;
 		this.selected = line.id;

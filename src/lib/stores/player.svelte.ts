@@ -73,10 +73,15 @@ export class Player {
 		this.stretch = { from, to };
 		this.at = at;
 		try {
-			const rates = await this.client().rates({ from: iso(from), to: iso(to), buckets: STEPS, filter: this.filter() });
+			const rates = await this.client().rates({
+				from: iso(from),
+				to: iso(to),
+				buckets: STEPS,
+				filter: this.filter()
+			});
 			if (opening !== this.#opened) return;
 			this.#rates = rates;
-			await this.#place(at);
+			await this.#place(this.playWhenOpen ? this.#firstActivity() : at);
 			if (opening !== this.#opened) return;
 			if (wasPlaying || this.playWhenOpen) this.play();
 			this.playWhenOpen = false;
@@ -136,6 +141,16 @@ export class Player {
 			});
 		}
 		return rows;
+	}
+
+	/** Just before the first change of the stretch: nobody wants to watch the silence before it. */
+	#firstActivity(): number {
+		const { series, stepMs, from } = this.#rates!;
+		const first = Math.min(
+			...series.map(({ rows }) => rows.findIndex((value) => value > 0)).filter((i) => i >= 0)
+		);
+		const start = this.stretch!.from;
+		return Number.isFinite(first) ? Math.max(start, Date.parse(from) + first * stepMs - 500) : start;
 	}
 
 	/** Shows everything as it was at `at`. */
@@ -208,7 +223,8 @@ export class Player {
 			this.board.feed.settle(performance.now());
 			this.board.beat++;
 		}
-		const over = this.at >= this.stretch.to && (dense || (this.#queue.length === 0 && !this.#next && !this.#fetching));
+		const over =
+			this.at >= this.stretch.to && (dense || (this.#queue.length === 0 && !this.#next && !this.#fetching));
 		if (over) {
 			this.board.beat++;
 			this.pause();
@@ -228,7 +244,8 @@ export class Player {
 	/** Hands over the changes that the playhead has passed, whole ticks at a time. */
 	#deliver(): void {
 		let due = 0;
-		while (due < this.#queue.length && (this.#queue[due]!.position <= this.at || this.at >= this.stretch!.to)) due++;
+		while (due < this.#queue.length && (this.#queue[due]!.position <= this.at || this.at >= this.stretch!.to))
+			due++;
 		if (due === 0) return;
 		const changes = this.#queue.splice(0, due).map(({ change }) => change);
 		this.#push(changes, 0);
@@ -246,12 +263,20 @@ export class Player {
 		const round = this.#round;
 		const last = BigInt(this.#rates!.tick);
 		try {
-			const page = await this.client().history({ filter: this.filter(), after: this.#next, order: 'asc', limit: PAGE });
+			const page = await this.client().history({
+				filter: this.filter(),
+				after: this.#next,
+				order: 'asc',
+				limit: PAGE
+			});
 			if (round !== this.#round) return;
 			const changes = page.changes.filter(({ tick }) => BigInt(tick) <= last);
 			this.#next = changes.length < page.changes.length ? null : page.next;
 			let position = this.#queue.at(-1)?.position ?? -Infinity;
-			const added = changes.map((change) => ({ position: (position = Math.max(position, Date.parse(change.at))), change }));
+			const added = changes.map((change) => ({
+				position: (position = Math.max(position, Date.parse(change.at))),
+				change
+			}));
 			// A tick became visible at once: all of it stands where its last change does.
 			for (let i = added.length - 2; i >= 0; i--)
 				if (added[i]!.change.tick === added[i + 1]!.change.tick) added[i]!.position = added[i + 1]!.position;
@@ -270,12 +295,22 @@ export class Player {
 		try {
 			const tick = await this.#tickAt(this.at);
 			const before = { tick: String(tick + 1n), seq: '0' };
-			const page = await this.client().history({ filter: this.filter(), before, limit: SAMPLE, order: 'desc' });
+			const page = await this.client().history({
+				filter: this.filter(),
+				before,
+				limit: SAMPLE,
+				order: 'desc'
+			});
 			if (round !== this.#round) return;
 			const fresh = page.changes.filter((change) => BigInt(change.tick) > this.board.feed.tick).reverse();
 			this.#queue = [];
 			this.#next = before;
-			this.#push(fresh, fresh.length === SAMPLE ? Math.max(0, Math.round((this.#density() * SAMPLE_EVERY_MS) / 1000) - SAMPLE) : 0);
+			this.#push(
+				fresh,
+				fresh.length === SAMPLE
+					? Math.max(0, Math.round((this.#density() * SAMPLE_EVERY_MS) / 1000) - SAMPLE)
+					: 0
+			);
 		} finally {
 			this.#fetching = false;
 		}

@@ -49,7 +49,12 @@ export class Session {
 	#retry: ReturnType<typeof setTimeout> | undefined;
 
 	constructor() {
-		this.player = new Player(this.board, this.ledger, () => this.#client!, () => this.filter);
+		this.player = new Player(
+			this.board,
+			this.ledger,
+			() => this.#client!,
+			() => this.filter
+		);
 	}
 
 	/** The filter of the view, as the server takes it. */
@@ -131,7 +136,12 @@ export class Session {
 		try {
 			const [rates, recent, history] = await Promise.all([
 				client.rates({ from: iso(to - ms), to: iso(to), buckets: ms / stepMs, filter }),
-				client.rates({ from: iso(now - RATE_STEP_MS * RATE_STEPS), to: iso(now), buckets: RATE_STEPS, filter }),
+				client.rates({
+					from: iso(now - RATE_STEP_MS * RATE_STEPS),
+					to: iso(now),
+					buckets: RATE_STEPS,
+					filter
+				}),
 				client.history({ filter, limit: PAGE, order: 'desc' })
 			]);
 			if (round !== this.#round) return;
@@ -179,7 +189,8 @@ export class Session {
 
 	#receive(message: TickMessage): void {
 		const last = message.changes.findLast(({ op }) => op !== 'REFERENCE');
-		if (message.counts.length > 0) this.#delay.note(Date.parse(message.at), last ? Date.parse(last.at) : null, Date.now());
+		if (message.counts.length > 0)
+			this.#delay.note(Date.parse(message.at), last ? Date.parse(last.at) : null, Date.now());
 		this.board.apply(message);
 		let rows = 0;
 		for (const count of message.counts) if (count.op !== 'REFERENCE') rows += count.rows;
@@ -191,13 +202,18 @@ export class Session {
 		this.hello = hello;
 		this.tables = hello.tables;
 		if (!before) {
-			if (this.view.past) void this.player.open(this.view.past).catch((error: unknown) => this.#failed(error));
+			if (this.view.past)
+				void this.player.open(this.view.past).catch((error: unknown) => this.#failed(error));
 			else void this.load();
 			return;
 		}
 		const away = Date.now() - this.#lost;
 		const sameLog = before.epoch === hello.epoch;
-		if (!sameLog) this.#note('gap', 'Another log: the database was restored, failed over, or installed anew. Starting afresh.');
+		if (!sameLog)
+			this.#note(
+				'gap',
+				'Another log: the database was restored, failed over, or installed anew. Starting afresh.'
+			);
 		else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
 		else return;
 		if (!this.view.past) void this.load(sameLog);
@@ -242,7 +258,8 @@ export class Session {
 		if (!this.link.up) return `Server away for ${duration(now - this.link.since)}, reconnecting`;
 		const since = duration(Math.max(0, now - Date.parse(this.state?.since ?? '')) || 0);
 		if (this.state?.database === 'disconnected') return `Database away for ${since}, reconnecting`;
-		if (this.player.stretch) return `Replaying ${clockTime(this.player.stretch.from)} to ${clockTime(this.player.stretch.to)}`;
+		if (this.player.stretch)
+			return `Replaying ${clockTime(this.player.stretch.from)} to ${clockTime(this.player.stretch.to)}`;
 		if (this.state?.database === 'catching-up') return `Catching up for ${since}`;
 		return 'Following';
 	}

@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { brief, briefKey, columnsOf, keyLabel, summarise, tableLabel, tally } from '../../src/lib/change.ts';
+import { change } from './support/changes.ts';
+
+describe('a change in words', () => {
+	test('an update tells the columns that changed, in their order, and counts the rest', () => {
+		const summary = summarise(
+			change({
+				op: 'UPDATE',
+				before: '{"id":1,"a":1,"b":1,"c":1,"d":1,"updated_at":"x"}',
+				after: '{"id":1,"a":2,"b":2,"c":2,"d":2,"updated_at":"y"}'
+			})
+		);
+		expect(summary.columns.map(({ name, before, after }) => [name, before, after])).toEqual([
+			['a', '1', '2'],
+			['b', '1', '2'],
+			['c', '1', '2']
+		]);
+		expect(summary.more).toBe(2);
+	});
+
+	test('a column that only says when is told where nothing else changed', () => {
+		const summary = summarise(
+			change({ op: 'UPDATE', before: '{"updatedAt":"x","a":1}', after: '{"updatedAt":"y","a":1}' })
+		);
+		expect(summary.columns.map(({ name }) => name)).toEqual(['updatedAt']);
+	});
+
+	test('a changed document tells what changed inside', () => {
+		const summary = summarise(
+			change({ op: 'UPDATE', before: '{"d":{"x":1,"y":2}}', after: '{"d":{"x":1,"y":3,"z":4}}' })
+		);
+		expect(summary.columns.map(({ name, before, after }) => [name, before, after])).toEqual([
+			['d.y', '2', '3'],
+			['d.z', null, '4']
+		]);
+	});
+
+	test('an inserted row is called by its title, without its key and its nulls', () => {
+		const summary = summarise(
+			change({ op: 'INSERT', after: '{"id":1,"price":9.50,"title":"Emma","gone":null}', key: { id: '1' } })
+		);
+		expect(summary.title).toBe('Emma');
+		expect(summary.columns.map(({ name }) => name)).toEqual(['price']);
+	});
+
+	test('9.50 and 9.5 differ as text: what PostgreSQL stores is what is compared', () => {
+		expect(columnsOf({ before: '{"p":9.5}', after: '{"p":9.50}' })[0]).toMatchObject({ changed: true });
+	});
+});
+
+describe('values on a line', () => {
+	test('are cut, and show line breaks as a sign', () => {
+		expect(brief('"a\\nb"')).toBe('a⏎b');
+		expect(brief(`"${'x'.repeat(100)}"`, 10)).toBe('xxxxxxxxx…');
+		expect(brief(null)).toBe('∅');
+	});
+
+	test('a megabyte costs a line, wherever the cut falls', () => {
+		for (let lead = 0; lead < 12; lead++) {
+			const text = `"${'x'.repeat(lead)}${'\\u00e9\\n\\\\'.repeat(100_000)}"`;
+			expect(brief(text, 20).length).toBeLessThanOrEqual(20);
+			expect(brief(text, 20)).not.toContain('\\u');
+		}
+	});
+});
+
+test('names and keys as people write them', () => {
+	expect(tableLabel({ schema: 'public', table: 'Book' })).toBe('Book');
+	expect(tableLabel({ schema: 'shop', table: 'a.b' })).toBe('shop.a.b');
+	expect(keyLabel({ a: '7', b: null })).toBe('7/null');
+	expect(keyLabel(null)).toBe('');
+	expect(briefKey({ id: 'ceee64d5-25a0-4b49-88aa-0123456789ab' })).toBe('ceee64d5…');
+});
+
+test('alike changes are counted in the order of their first', () => {
+	const changes = [change({ table: 'a' }), change({ table: 'b' }), change({ table: 'a' })];
+	expect(tally(changes).map(({ table, rows }) => [table, rows])).toEqual([
+		['a', 2],
+		['b', 1]
+	]);
+});

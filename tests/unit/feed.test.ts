@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest';
+import { Feed, height, indexOf, linesBetween, toggle, type Line } from '../../src/lib/feed.ts';
+import type { Change } from '../../src/lib/protocol.ts';
+import { change } from './support/changes.ts';
+
+const at = '2026-01-31T12:00:00.000000Z';
+const all = (feed: Feed) => linesBetween(feed.entries, 0, 10_000);
+const kinds = (lines: Line[]) => lines.map(({ kind }) => kind);
+const push = (feed: Feed, changes: Change[], omitted = 0, now = 1000) =>
+	feed.push({ at, changes, omitted }, now);
+
+describe('the ledger', () => {
+	test('shows the newest first, a transaction of one row as one line', () => {
+		const feed = new Feed();
+		push(feed, [change({ tx: '1', table: 'a' }), change({ tx: '2', table: 'b' })]);
+		expect(all(feed).map((line) => line.kind === 'change' && line.change.table)).toEqual(['b', 'a']);
+	});
+
+	test('keeps the rows of a transaction together, in their order, under one line', () => {
+		const feed = new Feed();
+		push(feed, [
+			change({ tx: '1', table: 'a' }),
+			change({ tx: '2', table: 'x' }),
+			change({ tx: '1', table: 'b' })
+		]);
+		const lines = all(feed);
+		expect(kinds(lines)).toEqual(['change', 'transaction', 'change', 'change']);
+		expect(lines.slice(2).map((line) => line.kind === 'change' && line.change.table)).toEqual(['a', 'b']);
+	});
+
+	test('folds a batch, and opens it', () => {
+		const feed = new Feed();
+		push(
+			feed,
+			Array.from({ length: 40 }, () => change({ tx: '1', op: 'UPDATE' }))
+		);
+		const [line] = all(feed);
+		expect(all(feed)).toHaveLength(1);
+		expect(line!.kind === 'transaction' && line!.tallies).toMatchObject([{ op: 'UPDATE', rows: 40 }]);
+		expect(toggle(feed.entries, line!)).toBe(true);
+		expect(all(feed)).toHaveLength(41);
+	});
+
+	test('gives what was left out to the only transaction that wrote', () => {
+		const feed = new Feed();
+		push(feed, [change({ tx: '1' }), change({ tx: '1' })], 9998);
+		const [line] = all(feed);
+		expect(line!.kind === 'transaction' && line!.transaction.omitted).toBe(9998);
+	});
+
+	test('puts references under their cause, alike ones on one line', () => {
+		const feed = new Feed();
+		const cause = change({ tx: '1', op: 'UPDATE' });
+		push(feed, [cause, change({ tx: '2' })]);
+		const via = { seq: cause.seq, schema: 'public', table: 'Book', constraint: 'fk', truncated: false };
+		push(feed, [
+			change({ tx: '9', op: 'REFERENCE', table: 'Review', via }),
+			change({ tx: '9', op: 'REFERENCE', table: 'Review', via })
+		]);
+		const lines = all(feed);
+		expect(kinds(lines)).toEqual(['change', 'change', 'references']);
+		expect(lines[2]!.kind === 'references' && lines[2]!.references.changes).toHaveLength(2);
+	});
+
+	test('does not move what is being read: late references stand by themselves', () => {
+		const feed = new Feed();
+		const cause = change({ tx: '1', op: 'UPDATE' });
+		push(feed, [cause], 0, 1000);
+		const copy = feed.entries.slice();
+		feed.frozenAt = 1500;
+		const via = { seq: cause.seq, schema: 'public', table: 'Book', constraint: 'fk', truncated: false };
+		push(feed, [change({ tick: '2', op: 'REFERENCE', table: 'Review', via })], 0, 2000);
+		expect(height(copy)).toBe(1);
+		expect(kinds(all(feed))).toEqual(['references', 'change']);
+	});
+
+	test('is bounded', () => {
+		const feed = new Feed(100);
+		for (let i = 0; i < 1000; i++) push(feed, [change({ tx: String(i) })], 0, i * 100);
+		expect(feed.size).toBeLessThanOrEqual(100);
+		expect(feed.entries.length).toBeLessThanOrEqual(100);
+	});
+
+	test('keeps a burst whole, samples what goes on and says so', () => {
+		const feed = new Feed();
+		push(
+			feed,
+			Array.from({ length: 1000 }, (_, i) => change({ tx: String(i) })),
+			0,
+			0
+		);
+		expect(feed.size).toBe(1000);
+		for (let now = 0; now < 10_000; now += 50)
+			push(
+				feed,
+				Array.from({ length: 100 }, (_, i) => change({ tx: `${now} ${i}` })),
+				0,
+				now
+			);
+		expect(feed.size).toBeLessThan(1000 + 2000 + 11 * 200);
+		expect(feed.sample.of).toBeGreaterThan(1900);
+		expect(feed.sample.shown).toBeLessThan(300);
+	});
+
+	test('adds older history below, and newer after an absence, each once', () => {
+		const feed = new Feed();
+		const [a, b, c] = ['1', '2', '3'].map((tick) => change({ tick, tx: tick }));
+		feed.reset([b!]);
+		expect(feed.oldest()).toEqual({ tick: '2', seq: b!.seq });
+		feed.extend([a!]);
+		feed.catchUp([b!, c!], 5);
+		expect(all(feed).map((line) => line.id)).toEqual([c!.seq, b!.seq, a!.seq]);
+		expect(indexOf(feed.entries, a!.seq)).toBe(2);
+	});
+
+	test('a stretch of lines is the same stretch of all of them', () => {
+		const feed = new Feed();
+		for (let i = 0; i < 30; i++)
+			push(
+				feed,
+				Array.from({ length: (i % 4) + 1 }, () => change({ tick: String(i + 1), tx: String(i) }))
+			);
+		const lines = all(feed).map(({ id }) => id);
+		expect(lines).toHaveLength(height(feed.entries));
+		expect(linesBetween(feed.entries, 17, 20).map(({ id }) => id)).toEqual(lines.slice(17, 37));
+	});
+});
