@@ -12,8 +12,12 @@ begin
 	perform pg_advisory_xact_lock(1920103279, 0);  -- one installer at a time
 	if (select rolsuper from pg_roles where rolname = current_user) then
 		if not exists (select from pg_roles where rolname = 'rowcast_owner') then
-			create role rowcast_owner nologin;
-			comment on role rowcast_owner is 'Owns schema rowcast. Removed by rowcast.uninstall().';
+			begin
+				create role rowcast_owner nologin;
+				comment on role rowcast_owner is 'Owns schema rowcast. Removed by rowcast.uninstall().';
+			exception when unique_violation or duplicate_object then
+				null;  -- made a moment ago, for another database of this cluster
+			end;
 		end if;
 		if not exists (select from pg_namespace where nspname = 'rowcast') then
 			create schema rowcast authorization rowcast_owner;

@@ -49,6 +49,8 @@ export interface Change extends TableName {
 	via?: Via;
 	/** Columns whose value was too large and is abbreviated. */
 	cut?: string[];
+	/** TRUNCATE only: the partition of the table that was truncated, where it was not the whole. */
+	partition?: TableName;
 }
 
 /** Exact number of changes of one table and op. */

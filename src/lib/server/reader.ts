@@ -56,6 +56,7 @@ export function makeReader(pool: pg.Pool, catalog: Relations): Reader {
 			change.via = { ...via, schema: cause.schema, table: cause.table };
 		}
 		if (extra?.cut) change.cut = extra.cut;
+		if (extra?.partition) change.partition = extra.partition;
 		return change;
 	}
 
