@@ -16,6 +16,8 @@ export default defineConfig(
 			'no-console': 'off',
 			// Playwright's fixtures take their dependencies from a pattern, even when they have none.
 			'no-empty-pattern': ['error', { allowObjectPatternsAsParameters: true }],
+			// Two that need each other: one is declared first and assigned once.
+			'prefer-const': ['error', { ignoreReadBeforeAssign: true }],
 			eqeqeq: ['error', 'always', { null: 'ignore' }],
 			'@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
 			'@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],

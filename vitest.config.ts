@@ -18,7 +18,8 @@ export default defineConfig({
 					pool: 'forks',
 					maxWorkers: 2,
 					sequence: { groupOrder: 1 },
-					testTimeout: 60_000,
+					// The first test that needs the server may have to build it.
+					testTimeout: 120_000,
 					hookTimeout: 60_000
 				}
 			}

@@ -8,9 +8,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { buildIfStale, root } from '../bin/build.js';
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const reports = await mkdtemp(path.join(tmpdir(), 'rowcast-tests-'));
 
 /** @typedef {{ passed: number, failed: number }} Outcome */
@@ -27,6 +26,10 @@ const SUITES = {
 			['prettier', 'prettier', '--check', '--log-level', 'warn', '.']
 		]),
 	unit: () => vitest('unit'),
+	build: async () => {
+		await buildIfStale(console.log);
+		return { passed: 1, failed: 0 };
+	},
 	integration: () => vitest('integration'),
 	e2e: playwright
 };
@@ -59,7 +62,7 @@ async function run(name) {
 		if (outcome && outcome.passed + outcome.failed > 0) return outcome;
 		console.error(`The suite ${name} ran no test.`);
 	} catch (error) {
-		console.error(error);
+		console.error(error instanceof Error ? error.message : error);
 	}
 	return { passed: 0, failed: 1 };
 }
