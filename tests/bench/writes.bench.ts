@@ -108,18 +108,18 @@ const WORKLOADS: Workload[] = [
 
 /** What runs beside the writers while one way of capturing is measured. */
 interface Beside {
-	/** Waits until what was written is delivered, so that it burdens no later measurement; rejects where it is not. */
-	delivered(): Promise<void>;
+	/** Waits until the viewer was told of these rows, so that none burdens a later turn; rejects where it is not. */
+	delivered(rows: number): Promise<void>;
 	stop(): Promise<void>;
 }
 const nothing: Beside = { delivered: async () => {}, stop: async () => {} };
 
 async function rowcastWithViewer(url: string): Promise<Beside> {
-	const before = await logged(url);
 	const server = await serve(url);
 	const viewer = await startHelper('viewer.js', { url: server.url, filter: { ops: ['INSERT', 'UPDATE'] } });
+	let written = 0;
 	return {
-		delivered: async () => void (await untilCounted(viewer, (await logged(url)) - before)),
+		delivered: async (rows) => void (await untilCounted(viewer, (written += rows))),
 		async stop() {
 			await viewer.stop();
 			await server.stop();
@@ -234,7 +234,7 @@ async function measure(workload: Workload, { capture, url, beside }: Way): Promi
 	const before = counts ? await logged(url) : 0;
 	const cpu = cpuSeconds();
 	const { tps, rows, units } = await perform(workload, url, capture.name === 'tutorial');
-	await beside.delivered();
+	await beside.delivered(rows);
 	const used = cpu === undefined ? NaN : cpuSeconds()! - cpu;
 	if (counts) {
 		const captured = (await logged(url)) - before;
@@ -253,6 +253,7 @@ async function perform(
 		const { tps, transactions } = await write({ url, connections, seconds: 1, ...run });
 		return {
 			tps,
+			units: transactions,
 			rows: transactions * run.statements.filter((text) => /^(update|insert)/.test(text)).length
 		};
 	}
