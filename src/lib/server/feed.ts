@@ -22,7 +22,10 @@ import {
 } from './delivery.ts';
 import { filterKey } from './messages.ts';
 
+/** ~30 messages a second to each member, */
 const INTERVAL_MS = 33;
+/** but to all of a large room together no more than 20,000: beyond it the messages merge further. */
+const PER_MEMBER_MS = 0.05;
 /** A condition on values asks the database for every message. */
 const INTERVAL_WHERE_MS = 200;
 /** What was read for one straggler serves those who come right after it. */
@@ -242,8 +245,8 @@ export function makeFeed(delivery: Delivery): Feed {
 		else if (room.sent < delivery.head && !room.busy) wake(room, due(room));
 	}
 
-	function due({ fresh, sentAt, interval }: Room): number {
-		return sentAt + (fresh ? interval : QUIET_MS);
+	function due({ fresh, sentAt, interval, members }: Room): number {
+		return sentAt + (fresh ? Math.max(interval, members.size * PER_MEMBER_MS) : QUIET_MS);
 	}
 
 	/** Tends the room at that time, unless it is tended earlier. */
