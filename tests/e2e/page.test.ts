@@ -1,0 +1,276 @@
+import AxeBuilder from '@axe-core/playwright';
+import type { Page } from '@playwright/test';
+import pg from 'pg';
+import { expect, test as base } from '../support/e2e.ts';
+
+/** A small bookshop, there before Rowcast is. */
+const test = base.extend({
+	database: async ({ database }, use) => {
+		const client = new pg.Client({ connectionString: database.url });
+		await client.connect();
+		await client.query(`
+			create table "User" (id int primary key, name text);
+			create table "Book" (id int primary key, title text, price numeric(8,2), big bigint,
+				"authorId" int references "User");
+			create index on "Book" ("authorId");
+			create table "<b onclick=alert(1)>" (id text primary key, "__proto__" text);
+			insert into "User" values (1, 'Jane'), (2, 'Mary')`);
+		await client.end();
+		await use(database);
+	}
+});
+
+const feed = (page: Page) => page.getByRole('feed');
+const lines = (page: Page) => feed(page).getByRole('article');
+const table = (page: Page, name: string) => page.locator(`nav [data-table="${name}"]`);
+const counter = (page: Page, name: string, op: string) => table(page, name).locator(`[data-count="${op}"]`);
+
+/** The page, once it follows the database. */
+async function open(page: Page, address = '/') {
+	const problems: string[] = [];
+	page.on('pageerror', (error) => problems.push(error.message));
+	page.on('console', (message) => {
+		if (message.type() === 'error' && /Content Security Policy/.test(message.text()))
+			problems.push(message.text());
+	});
+	await page.goto(address);
+	await expect(page.locator('[data-ready]')).toBeVisible();
+	return problems;
+}
+
+async function insertBooks(db: pg.Client, from: number, to: number) {
+	for (let id = from; id <= to; id++)
+		await db.query(`insert into "Book" values ($1, $2, 9.50, 9007199254740993, 1)`, [
+			id,
+			`Book number ${id}`
+		]);
+}
+
+test('a row written in SQL appears, and its counter counts it', async ({ page, rowcast, db }) => {
+	void rowcast;
+	const problems = await open(page);
+	await db.query(`insert into "Book" values (42, 'Emma', 9.50, 1, 1)`);
+	await expect(lines(page).first()).toContainText('insert');
+	await expect(lines(page).first()).toContainText('Book 42');
+	await expect(lines(page).first()).toContainText('“Emma”');
+	await db.query(`update "Book" set price = 10.00 where id = 42`);
+	await expect(lines(page).first()).toContainText('price');
+	await expect(lines(page).first()).toContainText('9.50');
+	await expect(lines(page).first()).toContainText('10.00');
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('1');
+	await expect(counter(page, 'Book', 'UPDATE')).toHaveText('1');
+	expect(problems).toEqual([]);
+});
+
+test('the past is there when the page opens', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await insertBooks(db, 1, 3);
+	await expect(async () => {
+		await open(page);
+		await expect(lines(page)).toHaveCount(3, { timeout: 500 });
+	}).toPass();
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('3');
+});
+
+test('a filter by table and op lives in the address and narrows feed and counters together', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 2);
+	await db.query(`update "User" set name = 'Charlotte' where id = 2`);
+	await expect(lines(page)).toHaveCount(3);
+	await table(page, 'Book').click();
+	await expect(page).toHaveURL(/table=public\.Book/);
+	await expect(lines(page)).toHaveCount(2);
+	await expect(page.locator('[data-ready]')).not.toContainText('Charlotte');
+	await expect(table(page, 'User').locator('[data-count]')).toHaveCount(0);
+	await page
+		.getByRole('group', { name: 'Show only these operations' })
+		.getByRole('button', { name: 'update' })
+		.click();
+	await expect(page).toHaveURL(/op=update/);
+	await expect(lines(page)).toHaveCount(0);
+	await db.query(`update "Book" set price = 1 where id = 1`);
+	await insertBooks(db, 3, 3);
+	await expect(lines(page)).toHaveCount(1);
+	await expect(counter(page, 'Book', 'UPDATE')).toHaveText('1');
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('0');
+	await page.goBack();
+	await expect(page).not.toHaveURL(/op=/);
+	await expect(lines(page)).toHaveCount(4);
+});
+
+test('pausing holds the feed still and tells what waits; following shows it', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 1);
+	await expect(lines(page)).toHaveCount(1);
+	await page.keyboard.press(' ');
+	await insertBooks(db, 2, 6);
+	await expect(page.getByRole('button', { name: /5 waiting/ })).toBeVisible();
+	await expect(lines(page)).toHaveCount(1);
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('6');
+	await page.keyboard.press('.');
+	await expect(lines(page)).toHaveCount(6);
+});
+
+test('the keyboard opens a row, moves to its neighbours and closes; values are exact', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 2);
+	await expect(lines(page)).toHaveCount(2);
+	await page.keyboard.press('j');
+	await page.keyboard.press('Enter');
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	await expect(detail).toContainText('Book number 2');
+	await expect(detail).toContainText('9007199254740993');
+	await expect(detail).toContainText('9.50');
+	await page.keyboard.press('j');
+	await expect(detail).toContainText('Book number 1');
+	await detail.getByRole('tab', { name: 'Raw' }).click();
+	await expect(detail.getByRole('tabpanel')).toContainText('"op": "INSERT"');
+	await page.keyboard.press('Escape');
+	await expect(detail).toHaveCount(0);
+	await page.keyboard.press('Escape');
+	await expect(page.getByText('Live', { exact: true })).toBeVisible();
+});
+
+test('a transaction is one card, a batch folds, references stand under their cause', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await db.query(`insert into "Book" select n, 'n ' || n, 1, 1, 1 from generate_series(1, 30) n`);
+	await expect(lines(page)).toHaveCount(1);
+	await expect(lines(page).first()).toContainText('×30');
+	await db.query(`update "User" set name = 'Jane Austen' where id = 1`);
+	await expect(lines(page).nth(1)).toContainText('Book ×30');
+	await expect(lines(page).nth(1)).toContainText('via authorId');
+	await lines(page).nth(2).click();
+	await expect(lines(page).nth(3)).toContainText('“n 1”');
+});
+
+test('replay moves feed and counters with the playhead, and leads back to live', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await insertBooks(db, 1, 3);
+	await page.waitForTimeout(2500);
+	await db.query(`delete from "Book" where id = 1`);
+	await open(page);
+	await expect(lines(page)).toHaveCount(4);
+	await page.getByRole('button', { name: 'Replay', exact: true }).click();
+	const bar = page.getByRole('region', { name: 'Replay' });
+	await expect(bar).toBeVisible();
+	await expect(page).toHaveURL(/from=/);
+	// At first only what came first is there; later all of it.
+	await expect(lines(page)).toHaveCount(3);
+	await expect(counter(page, 'Book', 'DELETE')).toHaveText('0');
+	await expect(lines(page)).toHaveCount(4, { timeout: 15_000 });
+	await expect(counter(page, 'Book', 'DELETE')).toHaveText('1');
+	await bar.getByRole('button', { name: 'To the start' }).click();
+	await expect(lines(page)).toHaveCount(0);
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('0');
+	await bar.getByRole('button', { name: 'Back to live' }).click();
+	await expect(bar).toHaveCount(0);
+	await insertBooks(db, 9, 9);
+	await expect(lines(page).first()).toContainText('Book 9');
+});
+
+test('a database that goes away is shown, and so is its return', async ({
+	page,
+	rowcast,
+	database,
+	cluster
+}) => {
+	void rowcast;
+	await open(page);
+	await expect(page.locator('header')).toContainText('Following');
+	const name = new URL(database.url).pathname.slice(1);
+	const elsewhere = new pg.Client({ connectionString: cluster.connectionString });
+	await elsewhere.connect();
+	await elsewhere.query(`alter database ${name} allow_connections false`);
+	await elsewhere.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1`, [name]);
+	await expect(page.locator('header')).toContainText('Database away', { timeout: 20_000 });
+	await elsewhere.query(`alter database ${name} allow_connections true`);
+	await elsewhere.end();
+	await expect(page.locator('header')).toContainText('Following', { timeout: 30_000 });
+});
+
+test('values, names and keys are inert', async ({ page, rowcast, db }) => {
+	void rowcast;
+	const evil = `<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>`;
+	const problems = await open(page);
+	await expect(table(page, '<b onclick=alert(1)>')).toBeVisible();
+	await db.query(`insert into "<b onclick=alert(1)>" values ($1, $1)`, [evil]);
+	await expect(lines(page).first()).toContainText('<img src=x');
+	await page.keyboard.press('j');
+	await page.keyboard.press('Enter');
+	await expect(page.getByRole('complementary')).toContainText('onerror');
+	expect(await page.evaluate(() => 'harmed' in window)).toBe(false);
+	expect(problems).toEqual([]);
+});
+
+for (const [name, viewport, colorScheme] of [
+	['light', { width: 1440, height: 900 }, 'light'],
+	['dark', { width: 1440, height: 900 }, 'dark'],
+	['phone', { width: 390, height: 844 }, 'light']
+] as const) {
+	test.describe(name, () => {
+		test.use({ viewport, colorScheme });
+		test(`axe finds nothing: ${name}`, async ({ page, rowcast, db }) => {
+			void rowcast;
+			const check = async (state: string) => {
+				const { violations } = await new AxeBuilder({ page }).analyze();
+				expect(violations.map(({ id, nodes }) => `${state}: ${id} ${nodes[0]?.html}`)).toEqual([]);
+			};
+			await open(page);
+			await check('empty');
+			await insertBooks(db, 1, 3);
+			await db.query(`insert into "Book" select n, 'n', 1, 1, 1 from generate_series(10, 30) n`);
+			await db.query(`update "User" set name = 'x' where id = 1`);
+			await expect(lines(page).nth(3)).toBeVisible();
+			await check('live');
+			await page.keyboard.press('j');
+			await page.keyboard.press('Enter');
+			await check('detail');
+			await page.keyboard.press('Escape');
+			await page.keyboard.press('.');
+			await page.keyboard.press('r');
+			await expect(page.getByRole('region', { name: 'Replay' })).toBeVisible();
+			await check('replay');
+			await page.keyboard.press('Escape');
+			await page.keyboard.press('?');
+			await check('keys');
+		});
+	});
+}
+
+test('the first load is small', async ({ page, rowcast }) => {
+	void rowcast;
+	let bytes = 0;
+	page.on('response', async (response) => {
+		if (!response.url().endsWith('.js')) return;
+		const { responseBodySize } = await response.request().sizes();
+		bytes += responseBodySize;
+	});
+	await open(page);
+	await page.waitForTimeout(500);
+	expect(bytes).toBeGreaterThan(0);
+	expect(bytes).toBeLessThan(170_000);
+});
