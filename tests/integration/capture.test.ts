@@ -106,7 +106,9 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			`update event set day = 12 where id = 1`,
 			'delete from event_2 where id = 2'
 		);
-		expect(changes.map(brief).map(({ op, before, after, key, table }) => [table, op, key, before?.day, after?.day])).toEqual([
+		expect(
+			changes.map(brief).map(({ op, before, after, key, table }) => [table, op, key, before?.day, after?.day])
+		).toEqual([
 			['event', 'INSERT', { id: '1', day: '1' }, undefined, 1],
 			['event', 'INSERT', { id: '2', day: '11' }, undefined, 11],
 			['event', 'INSERT', { id: '3', day: '3' }, undefined, 3],
@@ -135,7 +137,9 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			'alter table place detach partition place_1; truncate place_1'
 		);
 		const whole = ['place', undefined];
-		expect(changes.map(({ table, op, partition }) => [table, partition?.table].concat(op === 'TRUNCATE' ? [] : op))).toEqual([
+		expect(
+			changes.map(({ table, op, partition }) => [table, partition?.table].concat(op === 'TRUNCATE' ? [] : op))
+		).toEqual([
 			whole,
 			['place', 'place_1'],
 			['place', 'place_2'],
@@ -195,7 +199,23 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 	});
 
 	test('tables and columns of any name and any schema', async () => {
-		const names = ['Mixed Case', 'quo"te', `apo'strophe`, 'percent%s%I', 'back\\slash', '__proto__', 'constructor', 'naïve 表 🐘', 'x'.repeat(63), '$1', 'a.b', 'new', 'old', 'select', ' '];
+		const names = [
+			'Mixed Case',
+			'quo"te',
+			`apo'strophe`,
+			'percent%s%I',
+			'back\\slash',
+			'__proto__',
+			'constructor',
+			'naïve 表 🐘',
+			'x'.repeat(63),
+			'$1',
+			'a.b',
+			'new',
+			'old',
+			'select',
+			' '
+		];
 		for (const name of names) {
 			const id = pg.escapeIdentifier(name);
 			const changes = await record(
@@ -203,11 +223,17 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 				`insert into ${id}.${id} values (1, 'x')`,
 				`update ${id}.${id} set "other ""one""" = 'y'`
 			);
-			expect(changes.map(({ op, schema, table, key }) => ({ op, schema, table, key: Object.entries(key!) })), name).toEqual([
+			expect(
+				changes.map(({ op, schema, table, key }) => ({ op, schema, table, key: Object.entries(key!) })),
+				name
+			).toEqual([
 				{ op: 'INSERT', schema: name, table: name, key: [[name, '1']] },
 				{ op: 'UPDATE', schema: name, table: name, key: [[name, '1']] }
 			]);
-			expect(Object.entries(JSON.parse(changes[1]!.after!))).toEqual([[name, 1], ['other "one"', 'y']]);
+			expect(Object.entries(JSON.parse(changes[1]!.after!))).toEqual([
+				[name, 1],
+				['other "one"', 'y']
+			]);
 			await db.query(`drop schema ${id} cascade`);
 		}
 	});
@@ -220,7 +246,11 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			`insert into "log line" values ('a'), ('a')`
 		);
 		expect(changes.map(({ key }) => key && Object.entries(key))).toEqual([
-			[['hall', 'Große "Halle"'], ['Number', '1.50'], ['row', '7']],
+			[
+				['hall', 'Große "Halle"'],
+				['Number', '1.50'],
+				['row', '7']
+			],
 			null,
 			null
 		]);
@@ -249,23 +279,43 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		await db.query('insert into lamp values (2)');
 		expect((await log.changes()).map(({ after }) => after)).toEqual(['{"id":2}']);
 		await expect(db.query(`select rowcast.watch('rowcast.change')`)).rejects.toThrow('cannot be watched');
-		await expect(db.query(`select rowcast.watch('pg_catalog.pg_class')`)).rejects.toThrow('cannot be watched');
+		await expect(db.query(`select rowcast.watch('pg_catalog.pg_class')`)).rejects.toThrow(
+			'cannot be watched'
+		);
 		await db.query('create view lamps as select * from lamp');
 		await expect(db.query(`select rowcast.watch('lamps')`)).rejects.toThrow('cannot be watched');
 	});
 
-	test.skipIf(!psql)('psql runs the files as they are, as often as one likes, and loses nothing', async () => {
-		const before = await record('create table kept (id int primary key)', 'insert into kept values (1)');
-		expect(before).toHaveLength(1);
-		for (let i = 0; i < 2; i++)
-			for (const file of files)
-				await promisify(execFile)(psql!, ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', database().url, '-f', file]);
-		await db.query('insert into kept values (2)');
-		expect((await log.changes()).map(({ after }) => after)).toEqual(['{"id":2}']);
-		const { head } = await log.reader.bounds();
-		const { changes } = await log.reader.changes({ filter: { tables: [{ schema: 'public', table: 'kept' }] }, after: 0n, until: head, order: 'asc', limit: 10 });
-		expect(changes.map(({ after }) => after)).toEqual(['{"id":1}', '{"id":2}']);
-	});
+	test.skipIf(!psql)(
+		'psql runs the files as they are, as often as one likes, and loses nothing',
+		async () => {
+			const before = await record('create table kept (id int primary key)', 'insert into kept values (1)');
+			expect(before).toHaveLength(1);
+			for (let i = 0; i < 2; i++)
+				for (const file of files)
+					await promisify(execFile)(psql!, [
+						'-X',
+						'-q',
+						'-v',
+						'ON_ERROR_STOP=1',
+						'-d',
+						database().url,
+						'-f',
+						file
+					]);
+			await db.query('insert into kept values (2)');
+			expect((await log.changes()).map(({ after }) => after)).toEqual(['{"id":2}']);
+			const { head } = await log.reader.bounds();
+			const { changes } = await log.reader.changes({
+				filter: { tables: [{ schema: 'public', table: 'kept' }] },
+				after: 0n,
+				until: head,
+				order: 'asc',
+				limit: 10
+			});
+			expect(changes.map(({ after }) => after)).toEqual(['{"id":1}', '{"id":2}']);
+		}
+	);
 });
 
 describe.each(majors())('a new database of PostgreSQL %i', (major) => {
@@ -273,12 +323,17 @@ describe.each(majors())('a new database of PostgreSQL %i', (major) => {
 
 	test('several servers that start at once install it once, and all follow', async () => {
 		const { url } = database();
-		await withClient(url, (db) => db.query('create table first (id int primary key); create table second (id int)'));
+		await withClient(url, (db) =>
+			db.query('create table first (id int primary key); create table second (id int)')
+		);
 		const servers = await Promise.all([1, 2, 3, 4].map(() => follow(url)));
 		await withClient(url, (db) => db.query('insert into first values (1); insert into second values (2)'));
 		for (const server of servers) {
 			await server.until('both changes', ({ ticks }) => ticks.flatMap(({ changes }) => changes).length >= 2);
-			expect(server.ticks.flatMap(({ changes }) => changes).map(({ after }) => after)).toEqual(['{"id":1}', '{"id":2}']);
+			expect(server.ticks.flatMap(({ changes }) => changes).map(({ after }) => after)).toEqual([
+				'{"id":1}',
+				'{"id":2}'
+			]);
 		}
 		await Promise.all(servers.map((server) => server.close()));
 	});

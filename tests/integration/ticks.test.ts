@@ -9,7 +9,9 @@ import { makeTables, pgbench, run, statistics, TABLES } from '../support/tpcb.ts
 type Totals = Record<string, Record<string, number>>;
 
 function sum(counts: Pick<Count, 'table' | 'op' | 'rows'>[]): Totals {
-	const totals: Totals = Object.fromEntries(TABLES.map((table) => [table, { INSERT: 0, UPDATE: 0, DELETE: 0 }]));
+	const totals: Totals = Object.fromEntries(
+		TABLES.map((table) => [table, { INSERT: 0, UPDATE: 0, DELETE: 0 }])
+	);
 	for (const { table, op, rows } of counts) totals[table]![op]! += rows;
 	return totals;
 }
@@ -38,8 +40,10 @@ function expectChains(changes: Change[]) {
 		const row = JSON.stringify([change.schema, change.table, change.key]);
 		const previous = last.get(row);
 		if (previous) {
-			if (change.before !== previous.after) expect(change, `after ${JSON.stringify(previous)}`).toMatchObject({ before: previous.after });
-			if (BigInt(change.tick) < BigInt(previous.tick)) expect.fail(`${row} goes back in time at ${change.seq}`);
+			if (change.before !== previous.after)
+				expect(change, `after ${JSON.stringify(previous)}`).toMatchObject({ before: previous.after });
+			if (BigInt(change.tick) < BigInt(previous.tick))
+				expect.fail(`${row} goes back in time at ${change.seq}`);
 		}
 		last.set(row, change);
 	}
@@ -60,9 +64,13 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			await run(by, url, 8, 4);
 
 			const mark = `the last (${by})`;
-			await withClient(url, (db) => db.query('update pgbench_branches set filler = $1 where bid = 1', [mark]));
+			await withClient(url, (db) =>
+				db.query('update pgbench_branches set filler = $1 where bid = 1', [mark])
+			);
 			const isLast = ({ after }: Change) => after?.includes(mark) === true;
-			await following.until('the last change', ({ ticks }) => ticks.some((tick) => tick.changes.some(isLast)));
+			await following.until('the last change', ({ ticks }) =>
+				ticks.some((tick) => tick.changes.some(isLast))
+			);
 			const { ticks, follower } = following;
 
 			expect(ticks.map(({ tick }) => tick)).toEqual(ticks.map((_, i) => start + 1n + BigInt(i)));
@@ -75,7 +83,9 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			expect(counted.pgbench_history!.INSERT).toBeGreaterThan(500);
 			expect(new Set(delivered.map(({ seq }) => seq)).size, 'a seq is unique').toBe(delivered.length);
 			expectChains(delivered);
-			expect(sumOf(await readAll(follower.reader, start, follower.head)), 'the same when read again').toEqual(counted);
+			expect(sumOf(await readAll(follower.reader, start, follower.head)), 'the same when read again').toEqual(
+				counted
+			);
 			await following.close();
 		}
 	);
@@ -84,13 +94,15 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		const { url } = database();
 		await withClient(url, (db) => db.query('create table note (id int primary key, text text)'));
 		const following = await follow(url);
-		const notes = () => following.ticks.flatMap(({ changes }) => changes).filter(({ table }) => table === 'note');
+		const notes = () =>
+			following.ticks.flatMap(({ changes }) => changes).filter(({ table }) => table === 'note');
 		await withClients(url, 5, async ([early, ...others]) => {
 			await early!.query('begin');
 			await early!.query(`insert into note values (0, 'early')`);
 			await Promise.all(
 				others.map(async (db, i) => {
-					for (let k = 1; k <= 100; k++) await db.query('insert into note values ($1, $2)', [i * 100 + k, 'other']);
+					for (let k = 1; k <= 100; k++)
+						await db.query('insert into note values ($1, $2)', [i * 100 + k, 'other']);
 				})
 			);
 			await following.until('what the others wrote', () => notes().length >= 400);
@@ -136,14 +148,17 @@ describe('through the real server and its socket', () => {
 		await run(pgbench ? 'pgbench' : 'pg', url, 8, 4);
 
 		await withClient(url, (db) => db.query(`update pgbench_branches set filler = 'the last' where bid = 1`));
-		const arrived = ({ changes }: { changes: Change[] }) => changes.some(({ after }) => after?.includes('the last'));
+		const arrived = ({ changes }: { changes: Change[] }) =>
+			changes.some(({ after }) => after?.includes('the last'));
 		await stream.until('the last change', arrived, 30_000);
 		await feed.until('the last change', arrived, 30_000);
 
 		const counted = sum(feed.ticks.flatMap(({ counts }) => counts));
 		expect(sum(stream.ticks.flatMap(({ counts }) => counts))).toEqual(counted);
 		expect(sumOf(stream.changes)).toEqual(counted);
-		expect(feed.ticks.reduce((n, { changes, omitted }) => n + changes.length + omitted, 0)).toBe(stream.changes.length);
+		expect(feed.ticks.reduce((n, { changes, omitted }) => n + changes.length + omitted, 0)).toBe(
+			stream.changes.length
+		);
 		expect(await written(url, before, counted)).toEqual(counted);
 		expectChains(stream.changes);
 		for (const viewer of [feed, stream]) {

@@ -141,7 +141,11 @@ export async function follow(
 }
 
 /** Asks again until the answer is right, at most so long; the last answer either way. */
-export async function eventually<T>(ask: () => Promise<T>, right: (answer: T) => boolean, ms = 15_000): Promise<T> {
+export async function eventually<T>(
+	ask: () => Promise<T>,
+	right: (answer: T) => boolean,
+	ms = 15_000
+): Promise<T> {
 	const deadline = Date.now() + ms;
 	for (;;) {
 		const answer = await ask();
@@ -151,7 +155,11 @@ export async function eventually<T>(ask: () => Promise<T>, right: (answer: T) =>
 }
 
 /** Several connections, closed after use. */
-export async function withClients<T>(url: string, n: number, use: (clients: pg.Client[]) => Promise<T>): Promise<T> {
+export async function withClients<T>(
+	url: string,
+	n: number,
+	use: (clients: pg.Client[]) => Promise<T>
+): Promise<T> {
 	if (n === 0) return use([]);
 	return withClient(url, (client) => withClients(url, n - 1, (rest) => use([client, ...rest])));
 }

@@ -29,9 +29,25 @@ export async function makeTables(db: pg.ClientBase): Promise<void> {
 }
 
 /** Runs the transaction from several connections for some time, by pgbench itself or by pg. */
-export async function run(by: 'pgbench' | 'pg', url: string, connections: number, seconds: number): Promise<void> {
+export async function run(
+	by: 'pgbench' | 'pg',
+	url: string,
+	connections: number,
+	seconds: number
+): Promise<void> {
 	if (by === 'pgbench') {
-		const args = ['-n', '-s', String(BRANCHES), '-c', String(connections), '-T', String(seconds), '-f', '-', url];
+		const args = [
+			'-n',
+			'-s',
+			String(BRANCHES),
+			'-c',
+			String(connections),
+			'-T',
+			String(seconds),
+			'-f',
+			'-',
+			url
+		];
 		const running = promisify(execFile)(pgbench!, args);
 		running.child.stdin!.end(SCRIPT);
 		await running;
@@ -63,7 +79,12 @@ end;
 
 async function transaction(db: pg.ClientBase): Promise<void> {
 	const random = (n: number) => 1 + Math.floor(Math.random() * n);
-	const [aid, bid, tid, delta] = [random(ACCOUNTS), random(BRANCHES), random(TELLERS), random(10_001) - 5_001];
+	const [aid, bid, tid, delta] = [
+		random(ACCOUNTS),
+		random(BRANCHES),
+		random(TELLERS),
+		random(10_001) - 5_001
+	];
 	await db.query('begin');
 	await db.query('update pgbench_accounts set abalance = abalance + $1 where aid = $2', [delta, aid]);
 	await db.query('select abalance from pgbench_accounts where aid = $1', [aid]);
