@@ -1,15 +1,7 @@
 /**
  * From ticks to messages: which changes of some ticks a filter selects, merged, counted and bounded. Pure.
  */
-import {
-	MAX_CHANGES,
-	type Change,
-	type Count,
-	type Filter,
-	type Op,
-	type TableName,
-	type TickMessage
-} from '../protocol.ts';
+import { MAX_CHANGES, type Change, type Count, type Filter, type Op, type TableName } from '../protocol.ts';
 import type { Tick } from './types.ts';
 
 /** Most row text that one message carries, in characters. One change alone may have more. */
@@ -103,24 +95,4 @@ export function textOf({ before, after }: Change): number {
 /** Order of each row's history. A seq is a decimal number of any length without leading zeros. */
 export function bySeq(a: { seq: string }, b: { seq: string }): number {
 	return a.seq.length - b.seq.length || (a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : 0);
-}
-
-/** A feed message of the ticks after `from`. */
-export function feedMessage(
-	from: bigint,
-	tick: bigint,
-	at: string,
-	counts: Count[],
-	changes: Change[],
-	matching: number
-): TickMessage {
-	return {
-		from: String(from),
-		tick: String(tick),
-		at,
-		counts,
-		changes,
-		// A range that is read in several statements may be counted before a prune and listed after it.
-		omitted: Math.max(0, matching - changes.length)
-	};
 }

@@ -2,7 +2,7 @@
  * What feed and stream delivery share: the place in the log that the server has reached, and reads from the log that
  * notice when it was pruned or replaced meanwhile.
  */
-import type { Count, Filter, Gap, TickMessage } from '../protocol.ts';
+import type { Gap, TickMessage } from '../protocol.ts';
 import { RequestError } from './errors.ts';
 import type { Log } from './log.ts';
 import type { Recent } from './recent.ts';
@@ -75,17 +75,4 @@ export async function readAfter<T>(
 	return bounds.oldest > after
 		? { after: String(after), until: String(bounds.oldest), reason: 'pruned' }
 		: result;
-}
-
-/** How many changes match: the counts know, except for a condition on values. */
-export async function countMatching(
-	reader: Reader,
-	filter: Filter,
-	counts: readonly Count[],
-	after: bigint,
-	until: bigint
-): Promise<number> {
-	return filter.where === undefined
-		? counts.reduce((sum, { rows }) => sum + rows, 0)
-		: reader.matching(filter, after, until);
 }

@@ -9,18 +9,11 @@
  * telling so.
  */
 import type { Filter, Gap, TickMessage } from '../protocol.ts';
-import { feedMessage, fit, makeMatcher, newest, sumCounts, total, type Matcher } from './compose.ts';
-import {
-	QUIET_MS,
-	RETRY_MS,
-	countMatching,
-	isGap,
-	readAfter,
-	type Delivery,
-	type Peer,
-	type Subscription
-} from './delivery.ts';
+import { makeMatcher, type Matcher } from './compose.ts';
+import { QUIET_MS, RETRY_MS, isGap, type Delivery, type Peer, type Subscription } from './delivery.ts';
+import { fromLog, fromMemory, type View } from './merge.ts';
 import { filterKey } from './messages.ts';
+import { makeShare, type Share } from './share.ts';
 
 /** ~30 messages a second to each member, */
 const INTERVAL_MS = 33;
@@ -28,19 +21,14 @@ const INTERVAL_MS = 33;
 const PER_MEMBER_MS = 0.05;
 /** A condition on values asks the database for every message. */
 const INTERVAL_WHERE_MS = 200;
-/** What was read for one straggler serves those who come right after it. */
-const SHARE_MS = 1_000;
 
 interface Viewer extends Subscription {
 	sent: bigint;
 	busy: boolean;
 }
 
-interface Room {
+interface Room extends View {
 	readonly key: string;
-	readonly filter: Filter;
-	readonly matches: Matcher;
-	readonly limit: number;
 	readonly interval: number;
 	sent: bigint;
 	/** By the clock; when members were last sent a message. */
@@ -51,7 +39,7 @@ interface Room {
 	readonly members: Set<Viewer>;
 	readonly stragglers: Set<Viewer>;
 	/** Reads for stragglers, by the tick that they start after. */
-	readonly reads: Map<bigint, Promise<TickMessage | Gap>>;
+	readonly share: Share<bigint, TickMessage | Gap>;
 	timer: { at: number; cancel: () => void } | null;
 }
 
@@ -90,7 +78,7 @@ export function makeFeed(delivery: Delivery): Feed {
 				busy: false,
 				members: new Set(),
 				stragglers: new Set(),
-				reads: new Map(),
+				share: makeShare(clock),
 				timer: null
 			};
 			rooms.set(key, room);
@@ -110,10 +98,10 @@ export function makeFeed(delivery: Delivery): Feed {
 
 	function compose(room: Room, until: bigint): void {
 		room.fresh = false;
-		const ready = fromMemory(room, room.sent, until);
+		const ready = fromMemory(delivery, room, room.sent, until);
 		if (ready) return deliver(room, ready);
 		room.busy = true;
-		fromLog(room, room.sent, until)
+		fromLog(delivery, room, room.sent, until)
 			.then(
 				(outcome) => {
 					room.busy = false;
@@ -165,10 +153,11 @@ export function makeFeed(delivery: Delivery): Feed {
 	}
 
 	function catchUp(room: Room, from: bigint, viewers: Viewer[]): void {
-		const ready = fromMemory(room, from, room.sent);
+		const ready = fromMemory(delivery, room, from, room.sent);
 		if (ready) return give(room, viewers, ready);
 		for (const viewer of viewers) viewer.busy = true;
-		shared(room, from)
+		room
+			.share(from, () => fromLog(delivery, room, from, room.sent))
 			.then(
 				(outcome) => {
 					for (const viewer of viewers) viewer.busy = false;
@@ -199,41 +188,6 @@ export function makeFeed(delivery: Delivery): Feed {
 		const peers = viewers.map(({ peer }) => peer);
 		if (isGap(outcome)) transport.gap(peers, outcome);
 		else transport.tick(peers, outcome);
-	}
-
-	function shared(room: Room, from: bigint): Promise<TickMessage | Gap> {
-		let read = room.reads.get(from);
-		if (!read) {
-			read = fromLog(room, from, room.sent);
-			room.reads.set(from, read);
-			const forget = () => room.reads.delete(from);
-			read.then(() => clock.after(SHARE_MS, forget), forget);
-		}
-		return read;
-	}
-
-	function fromMemory(room: Room, from: bigint, until: bigint): TickMessage | undefined {
-		const ticks = delivery.recent.range(from, until);
-		if (!ticks) return undefined;
-		const counts = sumCounts(ticks, room.matches);
-		const changes =
-			counts.length === 0
-				? []
-				: room.filter.where === undefined
-					? newest(ticks, room.matches, room.limit)
-					: undefined;
-		return changes && feedMessage(from, until, ticks.at(-1)!.at, counts, changes, total(counts));
-	}
-
-	async function fromLog(room: Room, from: bigint, until: bigint): Promise<TickMessage | Gap> {
-		const { filter, limit } = room;
-		const { at } = delivery;
-		return readAfter(delivery, from, async (reader) => {
-			const counts = await reader.counts(filter, from, until);
-			const { changes } = await reader.changes({ filter, after: from, until, order: 'desc', limit });
-			const matching = await countMatching(reader, filter, counts, from, until);
-			return feedMessage(from, until, at, counts, fit(changes), matching);
-		});
 	}
 
 	/** Does what is due in a room, and comes back while there is something left to do. */

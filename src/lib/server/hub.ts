@@ -11,6 +11,7 @@ import type { Clock, Delivery, Peer, Subscription, Transport } from './delivery.
 import { makeFeed } from './feed.ts';
 import type { Log } from './log.ts';
 import { makeRecent } from './recent.ts';
+import { makeShare } from './share.ts';
 import { startStream, type Stream } from './stream.ts';
 import type { Matcher } from './compose.ts';
 import type { Bounds, Reader, Tick } from './types.ts';
@@ -72,6 +73,10 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 		log
 	};
 	const feed = makeFeed(delivery);
+	// A herd that comes back asks the log once.
+	const shareGaps = makeShare<bigint, Gap[]>(clock);
+	/** Told lately: an answer that is shared may be older than they are. */
+	let told: Gap[] = [];
 	const entries = new Map<string, Entry>();
 	/** The newest request of each socket: an older one that is still being resolved must not win. */
 	const newest = new Map<string, object>();
@@ -102,10 +107,16 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 		if (after.epoch !== known.epoch || tick > known.head)
 			return { from: null, gaps: [{ after: after.tick, until: String(delivery.head), reason: 'epoch' }] };
 		if (tick === known.head) return { from: tick, gaps: [] };
-		const gaps = tick < known.head ? await reader.gaps(tick) : [];
+		const gaps = tick < known.head ? await gapsAfter(tick) : [];
 		if (tick >= known.oldest) return { from: tick, gaps };
 		const until = String(known.oldest);
 		return { from: known.oldest, gaps: [{ after: after.tick, until, reason: 'pruned' }, ...gaps] };
+	}
+
+	async function gapsAfter(tick: bigint): Promise<Gap[]> {
+		const known = await shareGaps(tick, () => reader.gaps(tick));
+		const isNew = (gap: Gap) => BigInt(gap.until) > tick && !known.some(({ after }) => after === gap.after);
+		return [...known, ...told.filter(isNew)];
 	}
 
 	function remove(peer: Peer): void {
@@ -163,6 +174,7 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 		},
 		gap(gap) {
 			if (gap.reason === 'capture') {
+				told = [...told, gap].slice(-100);
 				const peers = [...entries.values()].map(({ subscription }) => subscription.peer);
 				if (peers.length > 0) transport.gap(peers, gap);
 				return;
@@ -179,6 +191,7 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 			delivery.epoch = bounds.epoch;
 			delivery.head = bounds.head;
 			delivery.recent.clear();
+			told = [];
 			const before = [...entries.values()];
 			for (const { subscription } of before) subscription.stop();
 			for (const { wanted, subscription } of before) {
