@@ -76,7 +76,7 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 	// A herd that comes back asks the log once.
 	const shareGaps = makeShare<bigint, Gap[]>(clock);
 	/** Told lately: an answer that is shared may be older than they are. */
-	let told: Gap[] = [];
+	let lately: Gap[] = [];
 	const entries = new Map<string, Entry>();
 	/** The newest request of each socket: an older one that is still being resolved must not win. */
 	const newest = new Map<string, object>();
@@ -116,7 +116,7 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 	async function gapsAfter(tick: bigint): Promise<Gap[]> {
 		const known = await shareGaps(tick, () => reader.gaps(tick));
 		const isNew = (gap: Gap) => BigInt(gap.until) > tick && !known.some(({ after }) => after === gap.after);
-		return [...known, ...told.filter(isNew)];
+		return [...known, ...lately.filter(isNew)];
 	}
 
 	function remove(peer: Peer): void {
@@ -174,7 +174,7 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 		},
 		gap(gap) {
 			if (gap.reason === 'capture') {
-				told = [...told, gap].slice(-100);
+				lately = [...lately, gap].slice(-100);
 				const peers = [...entries.values()].map(({ subscription }) => subscription.peer);
 				if (peers.length > 0) transport.gap(peers, gap);
 				return;
@@ -191,7 +191,7 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 			delivery.epoch = bounds.epoch;
 			delivery.head = bounds.head;
 			delivery.recent.clear();
-			told = [];
+			lately = [];
 			const before = [...entries.values()];
 			for (const { subscription } of before) subscription.stop();
 			for (const { wanted, subscription } of before) {
