@@ -33,8 +33,8 @@ if (!building) {
 const HEADERS = {
 	'x-content-type-options': 'nosniff',
 	'x-frame-options': 'DENY',
-	// An address may hold a filter or, for a moment, the token.
-	'referrer-policy': 'no-referrer',
+	// An address may hold a filter or, for a moment, the token. (With `no-referrer`, forms would have no origin.)
+	'referrer-policy': 'same-origin',
 	'cross-origin-opener-policy': 'same-origin'
 };
 
