@@ -48,11 +48,24 @@ try {
 async function run(command, options) {
 	// Data goes to stdout; only the server tells its progress there.
 	await buildIfStale(command === 'serve' ? console.log : console.error);
-	if (command === 'serve') return import(pathToFileURL(path.join(root, 'server.js')).href);
+	if (command === 'serve') {
+		stopWithNpm();
+		return import(pathToFileURL(path.join(root, 'server.js')).href);
+	}
 	await import(pathToFileURL(path.join(root, 'build', 'handler.js')).href);
 	/** @type {{ cli(argv: string[]): Promise<number> }} */
 	const rowcast = /** @type {any} */ (globalThis)[Symbol.for('rowcast')];
 	process.exitCode = await rowcast.cli([command, ...options]);
+}
+
+/** A signal that is sent to npm alone ends npm and its shell, which do not pass it on: notice that they are gone. */
+function stopWithNpm() {
+	const parent = process.ppid;
+	if (!process.env.npm_lifecycle_event) return;
+	const look = () => {
+		if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM');
+	};
+	setInterval(look, 500).unref();
 }
 
 async function version() {
