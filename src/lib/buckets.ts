@@ -12,6 +12,8 @@ import { OPS, type Count, type Op, type Series, type TableName } from './protoco
 export type Tallies = Record<Op, number>;
 
 interface TableCounts extends TableName {
+	/** The latest moment that rows were added for. */
+	last: number;
 	sums: Tallies;
 	steps: Partial<Record<Op, Float64Array>>;
 }
@@ -72,7 +74,7 @@ export class Buckets {
 		this.advance(at);
 		const step = Math.floor(at / this.stepMs);
 		if (step <= this.#head - this.size) return;
-		for (const count of counts) this.#put(count, count.op, step % this.size, count.rows);
+		for (const count of counts) this.#put(count, count.op, step % this.size, count.rows, at);
 	}
 
 	/** Adds recorded series whose first step begins at `from`, up to and including the one that begins at `until`. */
@@ -96,6 +98,11 @@ export class Buckets {
 		return this.#tables.get(tableKey(table))?.sums ?? noTallies();
 	}
 
+	/** When rows of the table were last written, as far as was counted; null where never. */
+	last(table: TableName): number | null {
+		return this.#tables.get(tableKey(table))?.last || null;
+	}
+
 	/** One table's written rows over the window in `points` equal parts, oldest first. */
 	spark(table: TableName, points: number): number[] {
 		const line = new Array<number>(points).fill(0);
@@ -110,16 +117,17 @@ export class Buckets {
 		return line;
 	}
 
-	#put(name: TableName, op: Op, slot: number, rows: number): void {
+	#put(name: TableName, op: Op, slot: number, rows: number, at: number): void {
 		const key = tableKey(name);
 		let table = this.#tables.get(key);
 		if (!table) {
-			table = { schema: name.schema, table: name.table, sums: noTallies(), steps: {} };
+			table = { schema: name.schema, table: name.table, last: 0, sums: noTallies(), steps: {} };
 			this.#tables.set(key, table);
 		}
 		const steps = (table.steps[op] ??= new Float64Array(this.size));
 		steps[slot]! += rows;
 		table.sums[op] += rows;
+		if (op !== 'REFERENCE') table.last = Math.max(table.last, at);
 		this.#all[op][slot]! += rows;
 		this.sums[op] += rows;
 	}

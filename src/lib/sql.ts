@@ -15,7 +15,8 @@ function text(value: string): string {
 	return value.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted;
 }
 
-function tableName({ schema, table }: TableName): string {
+/** A table's name as SQL writes it. */
+export function quoted({ schema, table }: TableName): string {
 	return `${identifier(schema)}.${identifier(table)}`;
 }
 
@@ -28,7 +29,7 @@ function literal(table: TableName, name: string, json: string, info?: TableInfo)
 	const type = info?.columns.find((column) => column.name === name)?.type;
 	if (type === 'json' || type === 'jsonb') return text(json);
 	const row = text(`{${JSON.stringify(name)}: ${json}}`);
-	return `(json_populate_record(null::${tableName(table)}, ${row})).${identifier(name)}`;
+	return `(json_populate_record(null::${quoted(table)}, ${row})).${identifier(name)}`;
 }
 
 function condition(
@@ -52,7 +53,7 @@ function insert(change: Change, columns: ColumnChange[], side: 'before' | 'after
 	const values = columns
 		.map((column) => literal(change, column.name, column[side] ?? 'null', info))
 		.join(', ');
-	return `insert into ${tableName(change)} (${names})\nvalues (${values});`;
+	return `insert into ${quoted(change)} (${names})\nvalues (${values});`;
 }
 
 function update(
@@ -69,11 +70,11 @@ function update(
 		)
 		.join(', ');
 	if (!set) return '-- no value changed';
-	return `update ${tableName(change)}\nset ${set}\nwhere ${condition(change, columns, from, info)};`;
+	return `update ${quoted(change)}\nset ${set}\nwhere ${condition(change, columns, from, info)};`;
 }
 
 function remove(change: Change, columns: ColumnChange[], side: 'before' | 'after', info?: TableInfo): string {
-	return `delete from ${tableName(change)}\nwhere ${condition(change, columns, side, info)};`;
+	return `delete from ${quoted(change)}\nwhere ${condition(change, columns, side, info)};`;
 }
 
 /** SQL with the change's effect; null where it has none of its own. */
@@ -82,7 +83,7 @@ export function redoSql(change: Change, info?: TableInfo): string | null {
 	if (change.op === 'INSERT') return warn(change, insert(change, columns, 'after', info));
 	if (change.op === 'UPDATE') return warn(change, update(change, columns, 'before', 'after', info));
 	if (change.op === 'DELETE') return warn(change, remove(change, columns, 'before', info));
-	if (change.op === 'TRUNCATE') return `truncate ${tableName(change)};`;
+	if (change.op === 'TRUNCATE') return `truncate ${quoted(change)};`;
 	return null;
 }
 

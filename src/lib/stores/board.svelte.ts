@@ -13,6 +13,8 @@ import type { Change, Count } from '../protocol.ts';
 /** The current rate is of this long. */
 const RATE_STEP_MS = 250;
 const RATE_STEPS = 20;
+/** The ledger is drawn no more often: nobody reads faster, and the chart needs its frames too. */
+const DRAW_MS = 50;
 const RATE_SECONDS = (RATE_STEP_MS * RATE_STEPS) / 1000;
 
 /** What one moment brought. */
@@ -34,6 +36,7 @@ export class Board {
 	window = new Buckets(1000, 60, 0);
 	recent = new Buckets(RATE_STEP_MS, RATE_STEPS, 0);
 	#frameAsked = false;
+	#drawnAt = 0;
 
 	/** Clears the counts for a window of `size` steps that ends with the step that holds `end`. */
 	clear(stepMs: number, size: number, end: number, now = end): void {
@@ -65,10 +68,13 @@ export class Board {
 		this.#frameAsked = true;
 		const draw = () => {
 			this.#frameAsked = false;
+			this.#drawnAt = performance.now();
 			this.frame++;
 		};
 		// A hidden page has no frames; nobody sees it either.
-		if (document.hidden) draw();
+		if (document.hidden) return draw();
+		const wait = this.#drawnAt + DRAW_MS - performance.now();
+		if (wait > 0) setTimeout(() => requestAnimationFrame(draw), wait);
 		else requestAnimationFrame(draw);
 	}
 

@@ -5,9 +5,11 @@
  * and name the tick they end with; the subscription goes on after exactly that tick.
  */
 
+import { noTallies, type Tallies } from '../buckets.ts';
 import { connect, Refused, type Client, type Link, type Subscription } from '../client/index.ts';
 import { Delay } from '../delay.ts';
 import { clockTime, duration } from '../format.ts';
+import { differences } from '../schema.ts';
 import type { Gap, Hello, State, TableInfo, TickMessage } from '../protocol.ts';
 import { filterOf, parseView, type View } from '../view.ts';
 import { Board, RATE_STEP_MS, RATE_STEPS } from './board.svelte.ts';
@@ -76,7 +78,7 @@ export class Session {
 	start(): () => void {
 		this.#client = connect('', {
 			hello: (hello) => this.#welcome(hello),
-			tables: (tables) => (this.tables = tables),
+			tables: (tables) => this.#tablesChanged(tables),
 			state: (state) => (this.state = state),
 			link: (link) => this.#linked(link)
 		});
@@ -193,7 +195,10 @@ export class Session {
 			this.#delay.note(Date.parse(message.at), last ? Date.parse(last.at) : null, Date.now());
 		this.board.apply(message);
 		let rows = 0;
-		for (const count of message.counts) if (count.op !== 'REFERENCE') rows += count.rows;
+		for (const { op, rows: added } of message.counts) {
+			if (op !== 'REFERENCE') rows += added;
+			this.#summary[op] += added;
+		}
 		this.ledger.await(rows, message.changes.length + message.omitted);
 	}
 
@@ -217,6 +222,23 @@ export class Session {
 		else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
 		else return;
 		if (!this.view.past) void this.load(sameLog);
+	}
+
+	/** Rows by op since this was last asked. */
+	takeSummary(): Tallies {
+		const taken = this.#summary;
+		this.#summary = noTallies();
+		return taken;
+	}
+
+	#summary = noTallies();
+
+	#tablesChanged(tables: TableInfo[]): void {
+		for (const text of differences(this.tables, tables)) this.#note('quiet', text);
+		const before = JSON.stringify(this.filter);
+		this.tables = tables;
+		// Leaving a table out means asking for all others: there may be others now.
+		if (this.ready && !this.view.past && JSON.stringify(this.filter) !== before) void this.load(true);
 	}
 
 	/** When the connection broke. */
