@@ -15,7 +15,7 @@ import { migrate } from './migrate.ts';
 import { connectionOptions } from './pool.ts';
 import { makeReader } from './reader.ts';
 import { makeReferences } from './references.ts';
-import type { Config, Follower, FollowerEvents } from './types.ts';
+import type { Config, Follower, FollowerEvents, Tick } from './types.ts';
 import { watchConfigured } from './watch.ts';
 
 /** A follower that hears nothing looks by itself; also how soon a leader's death is noticed. */
@@ -66,11 +66,21 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		events.state(state);
 	}
 
+	async function show(ticks: Tick[]) {
+		const last = ticks.at(-1) as Tick;
+		shown = last.tick;
+		const lagMs = Math.max(0, Math.round(Date.now() + clockOffset - Date.parse(last.at)));
+		state = { ...state, head: String(shown), lagMs };
+		tell(lagMs > CATCHING_UP_MS && shown < head ? 'catching-up' : 'live');
+		await events.ticks(ticks);
+	}
+
 	/** Hands on what is new, one batch after the other; a call while one is under way makes it look again. */
 	let pumping: Promise<void> | undefined;
-	async function pump() {
+	async function pump(rows: unknown[][] = []) {
 		if (pumping) return pumping;
 		pumping = (async () => {
+			if (rows.length > 0 && shown === head - 1n && shown >= oldest) await show(await reader.ticksOf(rows));
 			while (!closed && shown !== undefined && shown < head) {
 				if (shown < oldest) {
 					events.gap({ after: String(shown), until: String(oldest), reason: 'pruned' });
@@ -78,28 +88,24 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 					continue;
 				}
 				const ticks = await reader.ticks(shown, head);
-				const last = ticks.at(-1);
-				if (!last) {
+				if (ticks.length === 0) {
 					// Pruned between the two looks.
 					oldest = (await reader.bounds()).oldest;
 					if (shown >= oldest) throw new Error(`tick ${shown + 1n} of ${head} cannot be read`);
 					continue;
 				}
-				shown = last.tick;
-				const lagMs = Math.max(0, Math.round(Date.now() + clockOffset - Date.parse(last.at)));
-				state = { ...state, head: String(shown), lagMs };
-				tell(lagMs > CATCHING_UP_MS && shown < head ? 'catching-up' : 'live');
-				await events.ticks(ticks);
+				await show(ticks);
 			}
 			if (shown !== undefined && !closed) tell('live');
 		})().finally(() => (pumping = undefined));
 		return pumping;
 	}
 
-	function advanceTo(next: bigint) {
+	/** `rows`: of the tick `next`, where they are at hand. */
+	function advanceTo(next: bigint, rows?: unknown[][]) {
 		if (next <= head) return;
 		head = next;
-		pump().catch((err) => interrupt(err));
+		pump(rows).catch((err) => interrupt(err));
 	}
 
 	async function prepare(client: pg.Client) {
@@ -119,6 +125,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		({ head, oldest } = bounds);
 		if (head < shown) shown = head;
 		const changed = epoch !== rows[0].epoch;
+		if (changed) gapsSeen = head;
 		epoch = rows[0].epoch;
 		await client.query('listen rowcast_tick');
 		await watchConfigured(client, config, catalog, log);
@@ -128,12 +135,12 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 
 	/** Leads until the connection breaks. */
 	async function lead(client: pg.Client) {
-		await client.query('listen rowcast');
+		await client.query('listen rowcast; unlisten rowcast_tick');
 		leader = makeLeader({
 			client,
 			viewers,
-			ticked: (next, changes) => {
-				advanceTo(next);
+			ticked: (next, changes, rows) => {
+				advanceTo(next, rows);
 				if (changes > 0) references.due(next);
 			}
 		});
@@ -165,6 +172,25 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		}
 	}
 
+	/** Beside everything else, on a connection without timeouts: 10 us a change, so a minute in a very large log. */
+	let indexing: pg.Client | undefined;
+	function indexLeaf() {
+		if (indexing) return;
+		const client = (indexing = new pg.Client(connectionOptions(database)));
+		client.on('error', () => {});
+		client
+			.connect()
+			.then(() => client.query('select rowcast.index_leaf()'))
+			.catch((err) => {
+				// Someone still writes there: next time.
+				if (err.code !== '55P03' && !closed) log.warn({ err }, 'indexing the rows of the log failed; trying again');
+			})
+			.finally(() => {
+				indexing = undefined;
+				client.end().catch(() => {});
+			});
+	}
+
 	/** Keeps the log within its limits (as leader) and the catalogue current. */
 	async function keepHouse() {
 		if (leader) {
@@ -173,6 +199,8 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 				await pool.query('select rowcast.prune()').catch((err) => {
 					if (err.code !== '55P03') throw err; // someone still writes there: next time
 				});
+			} else if (rows[0].due === 'index') {
+				indexLeaf();
 			}
 		}
 		oldest = (await reader.bounds()).oldest;
@@ -212,7 +240,6 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		try {
 			await Promise.race([client.connect(), broken]);
 			await Promise.race([prepare(client), broken]);
-			gapsSeen = head;
 			tell('live');
 			ready();
 			const keep = async () => {
@@ -268,6 +295,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 			closed = true;
 			leader?.stop();
 			wake();
+			indexing?.end().catch(() => {});
 			interrupt(new Error('closed'));
 			await finished;
 			await pumping?.catch(() => {});

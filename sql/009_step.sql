@@ -1,0 +1,37 @@
+-- Rowcast 009: the leader's step. One round trip from a ring to the rows.
+begin;
+set local client_min_messages = warning;
+do $$
+begin
+	perform pg_advisory_xact_lock(1920103279, 0);
+	if (select rolsuper from pg_roles where rolname = current_user) then
+		set local role rowcast_owner;
+	end if;
+end
+$$;
+
+create or replace function rowcast.step(barrier xid8, max_changes int)
+returns table (settled boolean, head bigint, changes bigint, at timestamptz, counts json, c rowcast.change)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+begin
+	settled := pg_snapshot_xmin(pg_current_snapshot()) >= barrier;  -- before the tick's own snapshot
+	select a.head, a.changes into head, changes from rowcast.advance() a;
+	if changes between 1 and max_changes then
+		select json_agg(json_build_array(k.relation, k.op, k.rows) order by k.relation, k.op) into counts
+		from rowcast.tick_count k where k.tick = step.head;
+		return query
+			select step.settled, step.head, step.changes, t.at, step.counts, row(b.*)::rowcast.change
+			from rowcast.tick t join rowcast.tick p on p.n = t.n - 1
+			cross join lateral rowcast.between(p.snapshot, t.snapshot) b
+			where t.n = step.head
+			order by b.lsn desc, b.xid desc;
+	else
+		return next;
+	end if;
+end
+$$;
+comment on function rowcast.step is 'Advances the tick and returns its changes, newest first, where there are 1 to max_changes; else one row without a change. settled: every transaction below the barrier has ended. The client has the rows before they are durable, and may use them once the statement has completed.';
+
+revoke all on all functions in schema rowcast from public;
+commit;
