@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import pg from 'pg';
 import { Server } from 'socket.io';
 
-/** @type {{ database: string }} */
-const { database } = JSON.parse(process.argv[2] ?? '{}');
+/** @type {{ database: string, channel?: string }} */
+const { database, channel = 'changes' } = JSON.parse(process.argv[2] ?? '{}');
 
 const http = createServer();
 const io = new Server(http, { serveClient: false });
@@ -15,7 +15,7 @@ client.on('notification', ({ payload }) => {
 	io.emit('change', payload);
 });
 await client.connect();
-await client.query('listen changes');
+await client.query(`listen ${pg.escapeIdentifier(channel)}`);
 await new Promise((resolve) => http.listen(0, '127.0.0.1', () => resolve(undefined)));
 const { port } = /** @type {import('node:net').AddressInfo} */ (http.address());
 
