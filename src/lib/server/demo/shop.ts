@@ -236,7 +236,7 @@ export const DEEDS: readonly Deed[] = [
 	{ weight: 0.3, run: addAuthor },
 	{
 		// More go out of print, the fuller the shelves are.
-		weight: 0.8,
+		weight: 2,
 		run: async (db, random) =>
 			db.query(
 				`update "Book" set discontinued = true
