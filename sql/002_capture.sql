@@ -40,21 +40,19 @@ begin
 	if r is not distinct from null then
 		return;
 	end if;
-	-- Values kept out of line may add up to a row that PostgreSQL cannot assemble, which takes 1 GB at most.
-	if pg_column_size(r) not between 0 and 1000000000 then
+	-- Beyond this the row is not assembled: PostgreSQL can up to 1 GB only, and it takes several times the memory.
+	if pg_column_size(r) not between 0 and 500000000 then
 		select '{' || string_agg(to_json(attname)::text || ':"…"', ',' order by attnum) || '}', array_agg(attname order by attnum)
 		into row_json, cut from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
 		return;
 	end if;
-	-- left() and substring() fetch only the beginning of a value, and ($1).x does not assemble the whole row:
-	-- 300 MB cost about as much as 1 kB.
 	select string_agg(
 		case when a.attname = any (redacted) then format('(%s, %L, %L, null)', a.attnum, a.attname, '"[redacted]"')
-		else format('(%1$s, %2$L, rowcast.small_json(($1).%3$I, %4$s), %5$s || %6$L || pg_column_size(($1).%3$I) || %7$L)',
+		else format('(%1$s, %2$L, rowcast.small_json((s.r).%3$I, %4$s), %5$s || %6$L || pg_column_size((s.r).%3$I) || %7$L)',
 			a.attnum, a.attname, a.attname, max_value,
 			case
-				when t.typcategory = 'S' or t.typname = 'json' then format('left(($1).%I::text, 1024)', a.attname)
-				when t.typname = 'bytea' then format('substring(($1).%I from 1 for 512)::text', a.attname)
+				when t.typcategory = 'S' or t.typname = 'json' then format('left((s.r).%I::text, 1024)', a.attname)
+				when t.typname = 'bytea' then format('substring((s.r).%I from 1 for 512)::text', a.attname)
 				else '''''' end,
 			'… (', ' bytes stored)')
 		end, ', ')
@@ -62,9 +60,10 @@ begin
 	from pg_attribute a join pg_type t on t.oid = a.atttypid
 	where a.attrelid = source and a.attnum > 0 and not a.attisdropped;
 
+	-- "offset 0": otherwise the planner would copy the whole row for each mention of $1.
 	execute 'select ''{'' || string_agg(to_json(name)::text || '':'' || coalesce(small, to_json(beginning)::text), '','' order by i)
 			|| ''}'', array_agg(name order by i) filter (where small is null)
-		from (values ' || columns || ') c(i, name, small, beginning)'
+		from (select $1 as r offset 0) s cross join lateral (values ' || columns || ') c(i, name, small, beginning)'
 	into row_json, cut using r;
 end
 $f$;
@@ -109,7 +108,7 @@ declare
 	b text;
 	a text;
 	extra jsonb;
-	careful record;
+	texts record;
 begin
 	if clock_timestamp() > %1$L::timestamptz or pg_relation_size(%2$s::regclass) > %3$s then
 		return null;
@@ -126,10 +125,11 @@ begin
 	end if;
 	if tg_nargs > 1 or coalesce(b, a) is null or octet_length(b) > %4$s or octet_length(a) > %4$s then
 		-- An assignment: "select into" would plan with the rows as constants, copying each.
-		careful := rowcast.careful(old, new, b, a, tg_relid, tg_argv, %4$s);
-		b := careful.b;
-		a := careful.a;
-		extra := careful.extra;
+		texts := rowcast.row_texts(old, new, b, a, tg_relid, tg_argv, %4$s,
+			coalesce(pg_column_size(old), 0) between 0 and %4$s and coalesce(pg_column_size(new), 0) between 0 and %4$s);
+		b := texts.b;
+		a := texts.a;
+		extra := texts.extra;
 	end if;
 	insert into rowcast.change_%5$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
 		tg_argv[0]::int, tg_op::"char", b, a, extra);
@@ -146,16 +146,15 @@ end
 $w$;
 comment on function rowcast.write_capture is 'Writes the trigger function rowcast.capture() for the leaf in use and the settings, as constants: looking them up would cost every writer.';
 
-create or replace function rowcast.careful(old_row record, new_row record, inout b text, inout a text,
-	source oid, args text[], max_value int, out extra jsonb)
+create or replace function rowcast.row_texts(old_row record, new_row record, inout b text, inout a text,
+	source oid, args text[], max_value int, small boolean, out extra jsonb)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	redacted text[] := '{}';
 	cut text[];
 	r record;
 begin
-	if coalesce(b, a) is null and coalesce(pg_column_size(old_row), 0) between 0 and max_value
-		and coalesce(pg_column_size(new_row), 0) between 0 and max_value then
+	if coalesce(b, a) is null and small then
 		b := case when old_row is distinct from null then rowcast.plain_json(old_row) end;
 		a := case when new_row is distinct from null then rowcast.plain_json(new_row) end;
 	end if;
@@ -189,7 +188,7 @@ begin
 	end if;
 end
 $$;
-comment on function rowcast.careful is 'The rows of a change that is large, has redacted columns, or is written under unusual settings, as JSON text. args: those of the trigger, from 0: relation, then redacted columns by number, by name, and by position.';
+comment on function rowcast.row_texts is 'The rows of a change that is large, has redacted columns, or is written under unusual settings, as JSON text. args: those of the trigger, from 0: relation, then redacted columns by number, by name, and by position. small: what is stored of each row is less than max_value bytes.';
 
 do $$
 begin

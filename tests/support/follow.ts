@@ -1,5 +1,5 @@
 /** The log as the server's own modules see it, without the server: for tests of capture and ticks. */
-import pg from 'pg';
+import type pg from 'pg';
 import pino from 'pino';
 import { MAX_CHANGES, type Change, type Gap, type TableInfo } from '../../src/lib/protocol.ts';
 import { makeCatalog } from '../../src/lib/server/catalog.ts';
