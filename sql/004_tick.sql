@@ -72,9 +72,9 @@ begin
 	if was <> here then
 		if was <> '' and split_part(was, '/', 1) || split_part(was, '/', 3) <> split_part(here, '/', 1) || split_part(here, '/', 3) then
 			-- A dump restored elsewhere: the transactions that it names are not those of this cluster.
-			truncate rowcast.change, rowcast.tick, rowcast.tick_count, rowcast.gap;
+			truncate rowcast.change, rowcast.tick, rowcast.tick_count, rowcast.rate, rowcast.gap;
 			insert into rowcast.tick values (0, clock_timestamp(), pg_current_snapshot());
-			update rowcast.state set oldest = 0, captured = 0, referenced = 0;
+			update rowcast.state set oldest = 0, captured = 0, referenced = 0, rolled = 0;
 		end if;
 		update rowcast.state set cluster = here, epoch = case when was = '' then epoch else gen_random_uuid() end;
 	end if;
@@ -121,6 +121,7 @@ begin
 		select max(n) into last_tick from rowcast.tick;
 	end if;
 	execute format('truncate only rowcast.change_%s', old.slot);
+	perform rowcast.drop_row_index(old.slot);
 	update rowcast.leaf set opened_at = null, closed_at = null, closed_tick = null where slot = old.slot;
 	update rowcast.state set oldest = greatest(oldest, last_tick);
 	return true;
@@ -158,6 +159,7 @@ begin
 	select count(*) into swept from gone;
 	delete from rowcast.tick where n in (select n from rowcast.tick where n < (select oldest from rowcast.state) order by n limit 20000);
 	delete from rowcast.gap where until <= (select oldest from rowcast.state);
+	perform rowcast.roll_up();
 	if not turned_away then
 		update rowcast.state set captured = head where captured <> head;
 	end if;
@@ -167,10 +169,13 @@ begin
 	if total > max_log * 0.75 or exists (select from rowcast.leaf where closed_at < clock_timestamp() - retention * 0.875) then
 		return 'prune';
 	end if;
-	return case when swept = 20000 then 'more' end;
+	return case
+		when swept = 20000 then 'more'
+		when exists (select from rowcast.leaf where closed_at < clock_timestamp() - interval '10 seconds' and row_keys is null) then 'index'
+	end;
 end
 $$;
-comment on function rowcast.maintain is 'Keeps the log within its limits: moves writers on, notes a gap where changes were turned away, sweeps pruned ticks. Returns ''prune'' where rowcast.prune() is due. Called by the leader every second.';
+comment on function rowcast.maintain is 'Keeps the log within its limits: moves writers on, notes a gap where changes were turned away, sums the counts of new ticks, sweeps pruned ones. Returns ''prune'' where rowcast.prune() is due, ''index'' where rowcast.index_leaf() is. Called by the leader every second.';
 
 revoke all on all functions in schema rowcast from public;
 commit;

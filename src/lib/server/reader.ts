@@ -1,12 +1,33 @@
 /** Reads the log: ticks as they come, and the past by range and filter. */
 import type pg from 'pg';
-import { MAX_CHANGES, type Change, type Count, type Filter, type Gap, type Op, type Series } from '../protocol.ts';
+import {
+	MAX_CHANGES,
+	type Change,
+	type Count,
+	type Filter,
+	type Gap,
+	type Op,
+	type Series
+} from '../protocol.ts';
 import type { Relations } from './catalog.ts';
 import { keyOf } from './key.ts';
-import { BOUNDS, CHANGES, COUNTS, GAPS, MATCHING, RATES, RATES_BOUNDS, TICKS, TICKS_WITH } from './queries.ts';
+import {
+	BOUNDS,
+	CHANGES,
+	COUNTS,
+	GAPS,
+	MATCHING,
+	RANGE,
+	RATES,
+	RATES_BOUNDS,
+	ROW,
+	TICKS,
+	TICKS_WITH
+} from './queries.ts';
 import { lsnOf, seqOf } from './seq.ts';
+import { isoOf, microsOf, spansOf } from './spans.ts';
 import type { ChangesQuery, Reader, Tick } from './types.ts';
-import { compileWhere, type Condition } from './where.ts';
+import { compileWhere } from './where.ts';
 
 const OP_OF: Record<string, Op> = { I: 'INSERT', U: 'UPDATE', D: 'DELETE', T: 'TRUNCATE', R: 'REFERENCE' };
 
@@ -14,17 +35,39 @@ const OP_OF: Record<string, Op> = { I: 'INSERT', U: 'UPDATE', D: 'DELETE', T: 'T
 const letterOf = (op: Op) => op[0];
 
 /** A row of `select t.n, COLUMNS`. */
-type Row = [n: string, lsn: string, xid: string, at: string, relation: string, op: string, before: string | null, after: string | null, extra: string | null];
+type Row = [
+	n: string,
+	lsn: string,
+	xid: string,
+	at: string,
+	relation: string,
+	op: string,
+	before: string | null,
+	after: string | null,
+	extra: string | null
+];
 
-/** How many ticks are asked at once when the counts alone cannot tell how many changes will match. */
+/** Ticks that are looked into one by one in one query. */
 const BATCH = 400;
+/** Most ticks and changes that one query looks through for a condition on values: less than a second. */
+const MOST_TICKS = 10_000;
+const MOST_CHANGES = 40_000;
 
 /** Past this, a search returns what it found and where to go on. */
 const SEARCH_MS = 4_000;
 
-export function makeReader(pool: pg.Pool, catalog: Relations): Reader {
+export interface LogReader extends Reader {
+	/** Ticks from rows as the query TICKS answers them. */
+	ticksOf(rows: unknown[][]): Promise<Tick[]>;
+}
+
+export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 	/** Rows as arrays: half the time of pg's objects. */
-	async function read<T extends unknown[]>(name: string | undefined, text: string, values: unknown[]): Promise<T[]> {
+	async function read<T extends unknown[]>(
+		name: string | undefined,
+		text: string,
+		values: unknown[]
+	): Promise<T[]> {
 		return (await pool.query<T>({ name, text, values, rowMode: 'array' })).rows;
 	}
 
@@ -34,7 +77,17 @@ export function makeReader(pool: pg.Pool, catalog: Relations): Reader {
 		return catalog.relation(id) ?? { schema: '?', table: `dropped (${id})`, primaryKey: [] };
 	}
 
-	async function changeOf([n, lsn, xid, at, relationId, letter, before, after, extraText]: Row): Promise<Change> {
+	async function changeOf([
+		n,
+		lsn,
+		xid,
+		at,
+		relationId,
+		letter,
+		before,
+		after,
+		extraText
+	]: Row): Promise<Change> {
 		const { schema, table, primaryKey } = catalog.relation(relationId) ?? (await relationOf(relationId));
 		const row = after ?? before;
 		const extra = extraText === null ? null : JSON.parse(extraText);
@@ -73,7 +126,10 @@ export function makeReader(pool: pg.Pool, catalog: Relations): Reader {
 
 	/** The filter's tables and ops as parameters: arrays, or null for all. */
 	function scopeOf({ tables, ops }: Filter): [string[] | null, string[] | null] {
-		return [tables?.flatMap((table) => catalog.ids(table)) ?? null, ops?.map((op) => letterOf(op) as string) ?? null];
+		return [
+			tables?.flatMap((table) => catalog.ids(table)) ?? null,
+			ops?.map((op) => letterOf(op) as string) ?? null
+		];
 	}
 
 	async function bounds() {
@@ -83,15 +139,14 @@ export function makeReader(pool: pg.Pool, catalog: Relations): Reader {
 	}
 
 	async function ticks(after: bigint, until: bigint): Promise<Tick[]> {
-		const rows = await read<[n: string, at: string, counts: string, ...rest: string[]]>('ticks', TICKS, [
-			after,
-			until,
-			MAX_CHANGES
-		]);
+		return ticksOf(await read('ticks', TICKS, [after, until, MAX_CHANGES]));
+	}
+
+	async function ticksOf(rows: unknown[][]): Promise<Tick[]> {
 		const result: Tick[] = [];
 		let at = 0;
 		while (at < rows.length) {
-			const [n, time, countsText] = rows[at] as [string, string, string];
+			const [n, time, countsText] = rows[at] as [n: string, at: string, counts: string];
 			const of: Row[] = [];
 			for (; at < rows.length && rows[at]?.[0] === n; at++) {
 				const row = rows[at] as string[];
@@ -113,13 +168,14 @@ export function makeReader(pool: pg.Pool, catalog: Relations): Reader {
 		[relations, ops]: ReturnType<typeof scopeOf>,
 		after: bigint,
 		until: bigint,
-		order: 'asc' | 'desc'
+		order: 'asc' | 'desc',
+		limit: number
 	): Promise<[tick: string, rows: string][]> {
-		return read(`ticks_with_${order}`, TICKS_WITH(order), [after, until, relations, ops, BATCH]);
+		return read(`ticks_with_${order}`, TICKS_WITH(order), [after, until, relations, ops, limit]);
 	}
 
-	/** Changes that match the filter and a condition of SQL, tick by tick, until there are enough or time is up. */
-	async function search(query: ChangesQuery, condition: (first: number) => Condition) {
+	/** Changes that match the filter, tick by tick, until there are enough or time is up. */
+	async function search(query: ChangesQuery) {
 		const { filter, order, limit, from } = query;
 		const scope = scopeOf(filter);
 		const desc = order === 'desc';
@@ -134,13 +190,21 @@ export function makeReader(pool: pg.Pool, catalog: Relations): Reader {
 			!from ||
 			change.tick !== from.tick ||
 			(desc ? BigInt(change.seq) < BigInt(from.seq) : BigInt(change.seq) > BigInt(from.seq));
-		const { sql, values } = condition(7);
+		const { sql, values } = compileWhere(filter.where, 7);
+		let look = sql === 'true' ? limit : 2 * limit;
 		while (after < until) {
-			const candidates = await ticksWith(scope, after, until, order);
+			const candidates = enough(
+				await ticksWith(scope, after, until, order, Math.min(look, MOST_TICKS) + 1),
+				look + 1
+			);
 			if (candidates.length === 0) break;
-			const chosen = sql === 'true' ? enough(candidates, limit - found.length + 1) : candidates.map(([n]) => n);
-			const rows = await read<Row>(undefined, CHANGES(order, sql), [
-				chosen,
+			const ends = [BigInt(candidates[0]!), BigInt(candidates.at(-1)!)] as const;
+			const [first, last] = desc ? [ends[1], ends[0]] : ends;
+			const dense = sql !== 'true' && last - first < 3n * BigInt(candidates.length);
+			const chosen = dense ? candidates : candidates.slice(0, BATCH);
+			const text = dense ? RANGE(order, sql) : CHANGES(order, sql);
+			const rows = await read<Row>(undefined, text, [
+				dense ? [first - 1n, last] : chosen,
 				...scope,
 				limit + TIES,
 				from?.tick ?? null,
@@ -153,19 +217,21 @@ export function makeReader(pool: pg.Pool, catalog: Relations): Reader {
 				const last = found[limit - 1] as Change;
 				return { changes: found, next: { tick: last.tick, seq: last.seq } };
 			}
-			const last = BigInt(chosen.at(-1) as string);
-			if (desc) until = last - 1n;
-			else after = last;
+			const reached = BigInt(chosen.at(-1)!);
+			if (desc) until = reached - 1n;
+			else after = reached;
 			if (performance.now() - started > SEARCH_MS && after < until) {
-				return { changes: found, next: { tick: String(desc ? last : last + 1n), seq: '0' } };
+				return { changes: found, next: { tick: String(desc ? reached : reached + 1n), seq: '0' } };
 			}
+			look = sql === 'true' ? limit - found.length : Math.min(4 * look, MOST_CHANGES);
 		}
 		return { changes: found, next: null };
 	}
 
 	return {
 		ticks,
-		changes: (query) => search(query, (first) => compileWhere(query.filter.where, first)),
+		ticksOf,
+		changes: search,
 
 		bounds,
 
@@ -176,20 +242,32 @@ export function makeReader(pool: pg.Pool, catalog: Relations): Reader {
 
 		async matching(filter, after, until) {
 			const { sql, values } = compileWhere(filter.where, 5);
-			const [row] = await read<[string]>(undefined, MATCHING(sql), [after, until, ...scopeOf(filter), ...values]);
+			const [row] = await read<[string]>(undefined, MATCHING(sql), [
+				after,
+				until,
+				...scopeOf(filter),
+				...values
+			]);
 			return Number(row?.[0] ?? 0);
 		},
 
 		async rates({ from, to, buckets, filter }) {
-			const [bounds] = await read<[string, string]>('rates_bounds', RATES_BOUNDS, [from, to]);
-			const [after, tick] = bounds as [string, string];
+			const [bounds] = await read<[string, string, string]>('rates_bounds', RATES_BOUNDS, [from, to]);
+			const [after, tick, before] = bounds as [string, string, string];
 			const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
+			// A second that begins before the range's first tick has others in its sum.
+			const first = Math.max(microsOf(from), microsOf(before) + 1);
+			const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, microsOf(to));
 			const rows = await read<[string, string, string, string]>('rates', RATES, [
-				from,
-				stepMs,
+				spans.map(({ bucket }) => bucket),
+				spans.map(({ seconds }) => seconds),
+				spans.map(({ from }) => isoOf(from)),
+				spans.map(({ to }) => isoOf(to)),
+				...scopeOf(filter),
 				after,
 				tick,
-				...scopeOf(filter)
+				from,
+				stepMs
 			]);
 			const series = new Map<string, Series>();
 			for (const [relation, letter, bucket, count] of rows) {
@@ -204,15 +282,12 @@ export function makeReader(pool: pg.Pool, catalog: Relations): Reader {
 		},
 
 		async row({ schema, table, key, limit = MAX_CHANGES }) {
-			const { head, oldest } = await bounds();
-			const { changes } = await search(
-				{ filter: { tables: [{ schema, table }] }, after: oldest, until: head, order: 'desc', limit },
-				(first) => ({
-					sql: `(rowcast.has_key(c.after, $${first}) or rowcast.has_key(c.before, $${first}))`,
-					values: [JSON.stringify(key)]
-				})
+			// What no text of PostgreSQL can hold is no row's key.
+			const texts = [...Object.keys(key), ...Object.values(key)].map((text) => text ?? '');
+			if (texts.some((text) => text.includes('\0') || !text.isWellFormed())) return [];
+			return changesOf(
+				await read(undefined, ROW, [catalog.ids({ schema, table }), JSON.stringify(key), limit])
 			);
-			return changes;
 		},
 
 		async gaps(after) {

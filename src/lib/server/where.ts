@@ -62,17 +62,44 @@ function condition(term: Term, bind: Bind): string {
 			const operator = comparison === '!=' ? '<>' : comparison;
 			if (comparison === '~' && value.kind === 'text')
 				return `coalesce(${left} ilike ${bind(likePattern(value.text))}, false)`;
-			if (value.kind === 'text')
-				return `coalesce(${left} ${operator} ${bind(value.text)} collate "C", false)`;
 			const right = value.kind === 'column' ? field(value, bind) : bind(value.text);
-			return `coalesce(rowcast.compare(${left}, ${right}) ${operator} 0, false)`;
+			const holds =
+				value.kind === 'text'
+					? `coalesce(${left} ${operator} ${right} collate "C", false)`
+					: `coalesce(rowcast.compare(${left}, ${right}) ${operator} 0, false)`;
+			if (comparison !== '=' || value.kind === 'column') return holds;
+			const sign = signOf(value);
+			return sign === undefined ? holds : `(${mayHave(column, sign, value.kind, bind)} and ${holds})`;
 		}
 	}
 }
 
-function field({ row, name }: ColumnRef, bind: Bind): string {
-	const source = row === null ? 'coalesce(c.after, c.before)' : `c.${row}`;
-	return `rowcast.field(${source}, ${bind(name)})`;
+function field(column: ColumnRef, bind: Bind): string {
+	return `rowcast.field(${source(column)}, ${bind(column.name)})`;
+}
+
+const source = ({ row }: ColumnRef) => (row === null ? 'coalesce(c.after, c.before)' : `c.${row}`);
+
+/**
+ * What the JSON text of every row contains whose column equals the value: 1 us to look for it, where taking the column
+ * out takes 7. Undefined where the text may be written in several ways.
+ */
+function signOf({ kind, text }: { kind: 'text' | 'number'; text: string }): string | undefined {
+	if (kind === 'text') {
+		const plain = JSON.stringify(text).length === text.length + 2 && !text.includes('/');
+		return plain && text !== '' ? text : undefined;
+	}
+	const [, whole = '', fraction = ''] = /^[+-]?0*(\d*)\.?(\d*?)0*$/.exec(text) ?? [];
+	const [, digits] = /^[+-]?0*(\d+)\.?0*$/.exec(text) ?? [];
+	if (digits !== undefined) return digits;
+	return fraction === '' ? undefined : `${whole}.${fraction}`;
+}
+
+/** False only for rows that do not have the value. Other ways to write it: escapes in a json column, exponents. */
+function mayHave(column: ColumnRef, sign: string, kind: 'text' | 'number', bind: Bind): string {
+	const row = source(column);
+	const otherwise = kind === 'text' ? `strpos(${row}, '\\u') > 0` : `${row} ~ '\\\\u|[0-9.][eE][+-]?[0-9]'`;
+	return `coalesce(strpos(${row}, ${bind(sign)}) > 0 or ${otherwise}, false)`;
 }
 
 /** What reads no row comes first. */

@@ -1,0 +1,153 @@
+-- Rowcast 008: rows. Finds all changes of one row in the whole log, and the tick of any change.
+begin;
+set local client_min_messages = warning;
+do $$
+begin
+	perform pg_advisory_xact_lock(1920103279, 0);
+	if (select rolsuper from pg_roles where rolname = current_user) then
+		set local role rowcast_owner;
+	end if;
+end
+$$;
+
+alter table rowcast.leaf add column if not exists row_keys jsonb;
+comment on column rowcast.leaf.row_keys is 'Where the leaf has an index of rows: the primary key columns that it is made of, by relation. Made once nobody appends to the leaf: writers never pay for it.';
+
+create or replace function rowcast.tick_of(x xid8, near timestamptz) returns bigint
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+declare
+	lo bigint;  -- does not see x
+	hi bigint;  -- sees x
+	guess bigint;
+	stride bigint := 1;
+	seen boolean;
+begin
+	select oldest, (select max(t.n) from rowcast.tick t) into lo, hi from rowcast.state;
+	if (select pg_visible_in_snapshot(x, snapshot) from rowcast.tick t where t.n = lo)
+		or not (select pg_visible_in_snapshot(x, snapshot) from rowcast.tick t where t.n = hi) then
+		return null;
+	end if;
+	-- Most changes are in the first tick after they were made; from there in strides that double, then by halves.
+	select t.n into guess from rowcast.tick t where t.at >= near and t.n > lo order by t.at, t.n limit 1;
+	guess := coalesce(guess, hi);
+	while hi - lo > 1 loop
+		if guess <= lo or guess >= hi then
+			guess := (lo + hi) / 2;
+		end if;
+		select pg_visible_in_snapshot(x, snapshot) into seen from rowcast.tick t where t.n = guess;
+		if seen then
+			hi := guess;
+			guess := guess - stride;
+		else
+			lo := guess;
+			guess := guess + stride;
+		end if;
+		stride := stride * 2;
+	end loop;
+	return hi;
+end
+$$;
+comment on function rowcast.tick_of is 'The tick in which the changes of a transaction became visible, found quickly when that was soon after the time given; null where it is pruned or still to come.';
+
+create or replace function rowcast.index_leaf() returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set lock_timeout = '50ms' set client_min_messages = warning as $f$
+declare
+	k int := (select slot from rowcast.leaf where closed_tick is not null and row_keys is null order by closed_tick desc limit 1);
+	keys jsonb;
+	hashes text;
+	moves text;
+begin
+	if k is null then
+		return false;
+	end if;
+	-- Waits for nobody who appends to it; once held, whoever did has ended.
+	execute format('lock table rowcast.change_%s in share mode', k);
+	select jsonb_object_agg(p.id, p.names),
+		string_agg(format('when %s then hashtext(%s) # relation', p.id,
+			(select string_agg(format('coalesce(rowcast.field(row_json, %L), '''')', name), ' || chr(31) || ' order by i)
+				from unnest(p.names) with ordinality u(name, i))), ' '),
+		-- Where the key is the first column, its text is compared first: 1 us instead of 20.
+		string_agg(format('when %s then %srowcast.row_hash_%s(relation, before) <> rowcast.row_hash_%3$s(relation, after)', p.id,
+			case when p.is_first then 'split_part(before, '',"'', 1) <> split_part(after, '',"'', 1) and ' else '' end, k), ' ')
+		into keys, hashes, moves
+	from (
+		select r.id, array_agg(a.attname::text order by a.attname) as names,
+			count(*) = 1 and bool_and(t.typcategory in ('N', 'S', 'D') or t.typname = 'uuid') and min(a.attnum) = (
+				select min(f.attnum) from pg_attribute f where f.attrelid = r.oid and f.attnum > 0 and not f.attisdropped) as is_first
+		from rowcast.relation r join pg_index i on i.indrelid = r.oid and i.indisprimary
+			join pg_attribute a on a.attrelid = r.oid and a.attnum = any (i.indkey::smallint[])
+			join pg_type t on t.oid = a.atttypid
+		group by r.id, r.oid) p;
+	perform rowcast.drop_row_index(k);
+	if keys is not null then
+		execute format('create or replace function rowcast.row_hash_%s(relation int, row_json text) returns int
+			language plpgsql immutable as $b$ begin return case relation %s end; end $b$', k, hashes);
+		execute format('create or replace function rowcast.row_moved_%s(relation int, before text, after text) returns boolean
+			language plpgsql immutable as $b$ begin return case relation %s end; end $b$', k, moves);
+		execute format('revoke all on function rowcast.row_hash_%1$s, rowcast.row_moved_%1$s from public', k);
+		execute format('comment on function rowcast.row_hash_%s is %L', k, 'A number of a row''s primary key. Written by rowcast.index_leaf().');
+		execute format('comment on function rowcast.row_moved_%s is %L', k, 'Whether an update gave a row another key. Written by rowcast.index_leaf().');
+		-- Not by relation: the planner would take that for the changes of a tick.
+		execute format('create index change_%1$s_row on rowcast.change_%1$s (rowcast.row_hash_%1$s(relation, coalesce(after, before)))', k);
+		execute format('comment on index rowcast.change_%s_row is %L', k, 'Finds the changes of one row.');
+		execute format('create index change_%1$s_moved on rowcast.change_%1$s (rowcast.row_hash_%1$s(relation, before))
+			where op = ''U'' and rowcast.row_moved_%1$s(relation, before, after)', k);
+		execute format('comment on index rowcast.change_%s_moved is %L', k, 'Finds the updates that gave a row another key, by the one before.');
+	end if;
+	update rowcast.leaf set row_keys = coalesce(keys, '{}') where slot = k;
+	return true;
+end
+$f$;
+comment on function rowcast.index_leaf is 'Indexes the rows of the newest closed leaf that has no such index. False where there is none; fails on lock_timeout where a transaction that appended to it is open. Called by the leader.';
+
+create or replace function rowcast.drop_row_index(k int) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
+begin
+	execute format('drop index if exists rowcast.change_%1$s_row, rowcast.change_%1$s_moved', k);
+	update rowcast.leaf set row_keys = null where slot = k and row_keys is not null;
+end
+$$;
+comment on function rowcast.drop_row_index is 'Takes the index of rows from a leaf: writers never pay for it. Part of prune().';
+
+create or replace function rowcast.changes_of_row(relations int[], key json, most int)
+returns table (n bigint, lsn pg_lsn, xid xid8, at timestamptz, relation int, op "char", before text, after text, extra jsonb)
+language plpgsql stable set search_path = pg_catalog, pg_temp as $f$
+declare
+	names text[] := array(select k from json_object_keys(key) k order by k collate "C");
+	-- A value stands in the row as one of these two texts.
+	bare text := to_json(names[1])::text || ':' || coalesce(key ->> names[1], 'null');
+	quoted text := to_json(names[1])::text || ':' || coalesce(to_json(key ->> names[1])::text, 'null');
+	after_has text := (select string_agg(format('rowcast.field(c.after, %L) is not distinct from %L', k, key ->> k), ' and ') from unnest(names) k);
+	before_has text := (select string_agg(format('rowcast.field(c.before, %L) is not distinct from %L', k, key ->> k), ' and ') from unnest(names) k);
+	parts text;
+begin
+	select string_agg(case
+			when l.row_keys -> r.id::text = to_jsonb(names) then format($q$
+				select * from rowcast.change_%1$s c where c.relation = %2$s
+					and rowcast.row_hash_%1$s(c.relation, coalesce(c.after, c.before)) = rowcast.row_hash_%1$s(%2$s, $1)
+					and (%3$s or %4$s)
+				union all
+				select * from rowcast.change_%1$s c where c.relation = %2$s
+					and c.op = 'U' and rowcast.row_moved_%1$s(c.relation, c.before, c.after)
+					and rowcast.row_hash_%1$s(c.relation, c.before) = rowcast.row_hash_%1$s(%2$s, $1)
+					and (%4$s)$q$, l.slot, r.id, after_has, before_has)
+			else format($q$
+				select * from rowcast.change_%1$s c where c.relation = %2$s
+					and (strpos(c.after, $2) > 0 or strpos(c.after, $3) > 0 or strpos(c.before, $2) > 0 or strpos(c.before, $3) > 0)
+					and (%3$s or %4$s)$q$, l.slot, r.id, after_has, before_has) end, ' union all ')
+		into parts
+	from rowcast.leaf l cross join unnest(relations) r(id) where l.opened_at is not null;
+	if parts is not null then
+		return query execute format('
+			select t.n, c.* from (select * from (%s) c order by c.lsn desc, c.xid desc limit $4) c
+			cross join lateral (select rowcast.tick_of(c.xid, c.at) as n offset 0) t
+			where t.n is not null order by c.lsn desc, c.xid desc', parts)
+			using key::text, bare, quoted, most;
+	end if;
+end
+$f$;
+comment on function rowcast.changes_of_row is 'The newest changes of one row, named by columns and their values as text, with their ticks, newest first. By index in the leaves that have one for these columns; the others are read whole.';
+
+revoke all on all functions in schema rowcast from public;
+commit;
