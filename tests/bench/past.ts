@@ -39,7 +39,7 @@ export async function writePast(url: string, { changes, ticks }: Past): Promise<
 			const [from, to] = [Math.floor((ticks * slot) / 8) + 1, Math.floor((ticks * (slot + 1)) / 8)];
 			await client.query(`
 				insert into rowcast.change_${slot}
-				select '0/1000000'::pg_lsn + (x * 1000 + i * 8), (${base} + x)::text::xid8,
+				select ('0/' || to_hex(16777216 + x * 1000 + i * 8))::pg_lsn, (${base} + x)::text::xid8,
 					now() - interval '24 hours' + x * interval '24 hours' / ${ticks + 100}, r.id,
 					case when h % 20 < 12 then 'U' when h % 20 < 17 then 'I' else 'D' end::"char",
 					case when h % 20 < 12 or h % 20 >= 17 then row_to_json(b)::text end,

@@ -1,0 +1,227 @@
+/** The past, asked in every way: it must be the same as read change by change. */
+import fc from 'fast-check';
+import type pg from 'pg';
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Change, Filter, Position } from '../../src/lib/protocol.ts';
+import { makeCatalog, type Relations } from '../../src/lib/server/catalog.ts';
+import { makePool } from '../../src/lib/server/pool.ts';
+import { makeReader } from '../../src/lib/server/reader.ts';
+import type { Reader } from '../../src/lib/server/types.ts';
+import { writePast } from '../bench/past.ts';
+import { majors, useDatabase } from '../support/database.ts';
+import { readAll } from '../support/follow.ts';
+
+describe.each(majors())('PostgreSQL %i', (major) => {
+	const database = useDatabase({ major });
+	let pool: pg.Pool;
+	let catalog: Relations;
+	let reader: Reader;
+	let all: Change[];
+	let head: bigint;
+
+	beforeAll(async () => {
+		await writePast(database().url, { changes: 9000, ticks: 1500 });
+		pool = makePool({ connectionString: database().url }, pino({ level: 'silent' }));
+		catalog = makeCatalog(pool);
+		reader = makeReader(pool, catalog);
+		await read();
+	});
+	afterAll(() => pool?.end());
+
+	async function read() {
+		await catalog.refresh();
+		const bounds = await reader.bounds();
+		head = bounds.head;
+		all = await readAll(reader, bounds.oldest, head);
+	}
+
+	async function pages(filter: Filter, order: 'asc' | 'desc', limit: number): Promise<Change[]> {
+		const { oldest } = await reader.bounds();
+		const found: Change[] = [];
+		let from: Position | undefined;
+		do {
+			const page = await reader.changes({
+				filter,
+				after: oldest,
+				until: head,
+				order,
+				limit,
+				...(from && { from })
+			});
+			expect(page.changes.length).toBeLessThanOrEqual(limit);
+			found.push(...page.changes);
+			from = page.next ?? undefined;
+		} while (from);
+		return found;
+	}
+
+	const field = (change: Change, name: string) => JSON.parse((change.after ?? change.before)!)[name];
+	const names = (...tables: string[]) => tables.map((table) => ({ schema: 'public', table }));
+
+	test.each<[Filter, (change: Change) => boolean]>([
+		[{ where: 'price>50' }, (change) => field(change, 'price') > 50],
+		[
+			{ where: 'price>99.5', tables: names('book') },
+			(change) => change.table === 'book' && field(change, 'price') > 99.5
+		],
+		[
+			{ where: 'table:stock or author:7' },
+			(change) => change.table === 'stock' || field(change, 'author') === 7
+		],
+		[
+			{ where: 'op:delete discontinued:true' },
+			(change) => change.op === 'DELETE' && field(change, 'discontinued')
+		],
+		[
+			{ tables: names('customer'), ops: ['INSERT'] },
+			(change) => change.table === 'customer' && change.op === 'INSERT'
+		],
+		[{ where: 'title:"no such title"' }, () => false]
+	])('pages of %j hold each change that matches once, in order', async (filter, matches) => {
+		const expected = all.filter(matches).map(({ tick, seq }) => `${tick} ${seq}`);
+		for (const limit of [37, 1000]) {
+			const ascending = await pages(filter, 'asc', limit);
+			expect(ascending.map(({ tick, seq }) => `${tick} ${seq}`)).toEqual(expected);
+			const descending = await pages(filter, 'desc', limit);
+			expect(descending.map(({ tick, seq }) => `${tick} ${seq}`).reverse()).toEqual(expected);
+		}
+		expect(await reader.matching(filter, 0n, head)).toBe(expected.length);
+	});
+
+	test('a change is in the tick that tick_of tells', async () => {
+		const { rows } = await pool.query(
+			`select c.xid, rowcast.tick_of(c.xid, c.at) as near, rowcast.tick_of(c.xid, '-infinity') as old, rowcast.tick_of(c.xid, 'infinity') as new
+			from rowcast.change c where c.relation <> 1 or c.lsn < '0/2000000'`
+		);
+		const ticks = new Map(all.map(({ tx, tick }) => [tx, tick]));
+		for (const { xid, near, old, new: last } of rows)
+			expect([near, old, last]).toEqual(Array(3).fill(ticks.get(xid) ?? null));
+	});
+
+	/** Rates as the ticks themselves tell them. */
+	async function counted(from: string, to: string, buckets: number): Promise<Record<string, number[]>> {
+		const step = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
+		const { rows } = await pool.query({
+			text: `select r.name || c.op::text, least(floor(extract(epoch from t.at - $1::timestamptz) * 1000 / $3::numeric)::int, $4::int - 1), sum(c.rows)
+				from rowcast.tick t join rowcast.tick_count c on c.tick = t.n join rowcast.relation r on r.id = c.relation
+				where t.at >= $1::timestamptz and t.at < $2::timestamptz and t.n > (select oldest from rowcast.state) group by 1, 2`,
+			values: [from, to, step, buckets],
+			rowMode: 'array'
+		});
+		const series: Record<string, number[]> = {};
+		for (const [name, bucket, count] of rows)
+			(series[name] ??= new Array(buckets).fill(0))[Number(bucket)] = Number(count);
+		return series;
+	}
+
+	async function expectExactRates(numRuns: number) {
+		const day = 86_400_000;
+		const start = Date.now() - day;
+		const time = fc
+			.integer({ min: -600_000, max: day + 600_000 })
+			.map((ms) => new Date(start + ms).toISOString());
+		await fc.assert(
+			fc.asyncProperty(time, time, fc.constantFrom(1, 7, 24, 60, 333, 1000), async (a, b, buckets) => {
+				if (a === b) return;
+				const [from, to] = [a, b].sort() as [string, string];
+				const { series } = await reader.rates({ from, to, buckets, filter: {} });
+				const got = Object.fromEntries(series.map(({ table, op, rows }) => [`${table}${op[0]}`, rows]));
+				expect(got).toEqual(await counted(from, to, buckets));
+			}),
+			{ numRuns }
+		);
+	}
+
+	test('rates are exact before, while and after the counts are summed', async () => {
+		await expectExactRates(10);
+		await pool.query('update rowcast.state set rolled = 0');
+		await pool.query('truncate rowcast.rate');
+		await pool.query(`create table kept as select * from rowcast.tick where n > 700`);
+		await pool.query('delete from rowcast.tick where n > 700');
+		await pool.query('select rowcast.roll_up()');
+		await pool.query('insert into rowcast.tick select * from kept');
+		await expectExactRates(10);
+		await pool.query('select rowcast.roll_up()');
+		await expectExactRates(20);
+		const { rows } = await pool.query('select seconds, sum(rows) from rowcast.rate group by 1 order by 1');
+		expect(rows.map(({ seconds }) => seconds)).toEqual(['1', '10', '60']);
+		expect(new Set(rows.map(({ sum }) => sum)).size).toBe(1);
+	});
+
+	/** What a row went through, as the log tells it change by change, newest first. */
+	const lifeOf = (table: string, id: string) =>
+		all
+			.filter(
+				(change) =>
+					change.table === table &&
+					[change.before, change.after].some((row) => row !== null && String(JSON.parse(row).id) === id)
+			)
+			.sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? 1 : -1));
+
+	test("a row's life is the same with and without an index, keys that moved included", async () => {
+		const ids = [
+			...new Set(all.filter(({ table }) => table === 'book').map((change) => change.key!.id!))
+		].slice(0, 20);
+		// As if some updates had moved rows, in a closed leaf and in the open one.
+		for (const leaf of [2, 7])
+			await pool.query(
+				`update rowcast.change_${leaf} set after = replace(after, '"id":', '"id":1') where op = 'U' and lsn in (
+					select lsn from rowcast.change_${leaf} where op = 'U' order by lsn limit 40)`
+			);
+		await read();
+		const moved = all.filter(
+			({ op, before, after }) => op === 'UPDATE' && JSON.parse(before!).id !== JSON.parse(after!).id
+		);
+		expect(moved.length).toBe(80);
+		const rows: [string, string][] = [
+			...ids.map((id): [string, string] => ['book', id]),
+			...moved.flatMap(({ table, before, after }): [string, string][] => [
+				[table, String(JSON.parse(before!).id)],
+				[table, String(JSON.parse(after!).id)]
+			])
+		];
+		const expectLives = async () => {
+			for (const [table, id] of rows.slice(0, 60))
+				expect(await reader.row({ schema: 'public', table, key: { id }, limit: 500 })).toEqual(
+					lifeOf(table, id)
+				);
+		};
+		await expectLives();
+		for (let i = 0; i < 4; i++)
+			expect((await pool.query('select rowcast.index_leaf() as did')).rows[0].did).toBe(true);
+		await expectLives();
+		while ((await pool.query('select rowcast.index_leaf() as did')).rows[0].did);
+		await expectLives();
+		const [{ table, key }] = [all[5]!];
+		const book = await reader.row({ schema: 'public', table, key: key!, limit: 1 });
+		expect(book).toEqual(lifeOf(table, key!.id!).slice(0, 1));
+		const by = (key: Record<string, string | null>) => reader.row({ schema: 'public', table: 'book', key });
+		expect(await by({ title: 'The 5 Gorillas' })).toEqual(
+			all
+				.filter(
+					(change) => change.table === 'book' && /"The 5 Gorillas"/.test(change.after ?? change.before!)
+				)
+				.sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? 1 : -1))
+		);
+		for (const id of [`5' or 1=1 --`, '\0', '\ud800', '"', '\\']) expect(await by({ id })).toEqual([]);
+	});
+
+	test('pruning takes a leaf with its index, and rates with the ticks', async () => {
+		expect((await pool.query('select rowcast.prune() as did')).rows[0].did).toBe(true);
+		const { oldest } = await reader.bounds();
+		expect(oldest).toBeGreaterThan(100n);
+		const { rows } = await pool.query(
+			`select to_regclass('rowcast.change_0_row') as row, to_regclass('rowcast.change_1_row') is null as other`
+		);
+		expect(rows[0]).toEqual({ row: null, other: false });
+		await expectExactRates(10);
+		await pool.query('select rowcast.maintain()');
+		await expectExactRates(10);
+		const sums = await pool.query(
+			'select seconds, min(start) > (select at from rowcast.tick where n = $1) - make_interval(secs => 60 + seconds) as swept from rowcast.rate group by 1',
+			[oldest]
+		);
+		expect(sums.rows.every(({ swept }) => swept)).toBe(true);
+	});
+});
