@@ -35,7 +35,8 @@ begin
 	select t.n into until from rowcast.tick t
 		where t.at < (select date_trunc('second', h.at) from rowcast.tick h order by h.n desc limit 1)
 		order by t.at desc, t.n desc limit 1;
-	until := least(until, since + 10000);
+	-- least() passes over a null: without a second that is whole there is nothing to add.
+	until := least(coalesce(until, since), since + 10000);
 	if until > since then
 		insert into rowcast.rate as r
 			select w.seconds, to_timestamp(floor(extract(epoch from t.at) / w.seconds) * w.seconds), c.relation, c.op, sum(c.rows)
