@@ -143,7 +143,7 @@ test('the keyboard opens a row, moves to its neighbours and closes; values are e
 	await page.keyboard.press('Escape');
 	await expect(detail).toHaveCount(0);
 	await page.keyboard.press('Escape');
-	await expect(page.getByText('Live', { exact: true })).toBeVisible();
+	await expect(page.getByRole('region', { name: 'Changes' }).getByText('Live')).toBeVisible();
 });
 
 test('a transaction is one card, a batch folds, references stand under their cause', async ({

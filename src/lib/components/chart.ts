@@ -1,6 +1,13 @@
 /** The stacked chart: drawn by Chart.js, fetched when it is first needed, updated in place and never animated. */
 
-import { BarController, BarElement, Chart, LinearScale, type ChartConfiguration } from 'chart.js';
+import {
+	BarController,
+	BarElement,
+	Chart,
+	LinearScale,
+	type ChartConfiguration,
+	type ScaleOptions
+} from 'chart.js';
 import { clockTime, minuteTime, rate } from '../format.ts';
 import type { Op } from '../protocol.ts';
 
@@ -109,7 +116,8 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 		}
 	};
 	const chart = new Chart(canvas, config);
-	const { x, y } = chart.options.scales!;
+	/** Chart.js makes new ones with each update. */
+	const scales = () => chart.options.scales as Record<'x' | 'y', ScaleOptions<'linear'>>;
 
 	return {
 		/** Where bars are drawn, in pixels of the canvas. */
@@ -132,15 +140,17 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 				}
 			});
 			for (const total of totals) if (total > most) most = total;
-			x!.min = from;
-			x!.max = to;
-			y!.max = ceiling(most);
+			const { x, y } = scales();
+			x.min = from;
+			x.max = to;
+			y.max = ceiling(most);
 			chart.update('none');
 		},
 		recolour(next: Inks) {
 			datasets.forEach((dataset) => (dataset.backgroundColor = next.ops[dataset.label] ?? next.ghost));
-			x!.ticks!.color = y!.ticks!.color = next.text;
-			y!.grid!.color = next.line;
+			const { x, y } = scales();
+			for (const { ticks } of [x, y]) ticks!.color = next.text;
+			y.grid!.color = next.line;
 			chart.update('none');
 		},
 		destroy: () => chart.destroy()

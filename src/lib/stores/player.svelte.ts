@@ -34,6 +34,8 @@ export class Player {
 	playing = $state(false);
 	speed: number = $state(1);
 	loading = $state(false);
+	/** Told where the playhead came to rest. */
+	onrest: (at: number) => void = () => {};
 	/** The stretch that is opened next begins to play. */
 	playWhenOpen = false;
 
@@ -115,8 +117,10 @@ export class Player {
 	}
 
 	toggle(): void {
-		if (this.playing) this.pause();
-		else this.play();
+		if (this.playing) {
+			this.pause();
+			this.onrest(Math.round(this.at));
+		} else this.play();
 	}
 
 	/** Moves the playhead: the numbers at once, the ledger as soon as the hand rests. */
@@ -126,7 +130,10 @@ export class Player {
 		this.#count();
 		clearTimeout(this.#settle);
 		this.#round++;
-		this.#settle = setTimeout(() => void this.#place(this.at), SEEK_SETTLES_MS);
+		this.#settle = setTimeout(() => {
+			void this.#place(this.at);
+			if (!this.playing) this.onrest(Math.round(this.at));
+		}, SEEK_SETTLES_MS);
 	}
 
 	/** The stretch's rows of an op in the chart's steps, beyond the playhead too. */

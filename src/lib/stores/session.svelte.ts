@@ -59,9 +59,9 @@ export class Session {
 		);
 	}
 
-	/** The filter of the view, as the server takes it. */
+	/** The filter of the view, as the server takes it; without its text where the server does not. */
 	get filter() {
-		return filterOf(this.view, this.tables);
+		return filterOf(this.problem === null ? this.view : { ...this.view, where: '' }, this.tables);
 	}
 
 	/** Whether what is shown is the present and known to be whole. */
@@ -94,13 +94,13 @@ export class Session {
 	/** Shows another view: one that filters otherwise or spans another time is loaded. */
 	show(view: View): void {
 		const before = JSON.stringify([this.filter, this.view.span.label]);
+		if (view.where !== this.view.where) this.problem = null;
 		this.view = view;
 		if (!this.hello) return;
 		const past = view.past;
 		if (past) {
 			if (before !== JSON.stringify([this.filter, view.span.label]) || !this.player.shows(past)) {
-				this.#subscription?.close();
-				void this.player.open(past).catch((error: unknown) => this.#failed(error));
+				this.#reload();
 			}
 			return;
 		}
@@ -159,7 +159,6 @@ export class Session {
 				this.ledger.follow();
 			}
 			this.ready = true;
-			this.problem = null;
 			this.#follow({ epoch, tick: rates.tick }, filter);
 			board.touch();
 			board.beat++;
@@ -169,8 +168,23 @@ export class Session {
 		}
 	}
 
+	/** Loads the view anew, present or past. */
+	#reload(): void {
+		const { past } = this.view;
+		if (!past) return void this.load();
+		this.#subscription?.close();
+		this.player.open(past).then(
+			() => (this.ready = true),
+			(error: unknown) => this.#failed(error)
+		);
+	}
+
 	#failed(error: unknown): void {
 		const refused = error instanceof Refused ? error.code : 'UNAVAILABLE';
+		if (refused === 'BAD_REQUEST' && this.view.where && this.problem === null) {
+			this.problem = (error as Error).message;
+			return this.#reload();
+		}
 		if (refused === 'BAD_REQUEST' || refused === 'NOT_FOUND') this.problem = (error as Error).message;
 		else this.#retry = setTimeout(() => this.hello && this.link.up && void this.load(true), RETRY_MS);
 		// The present needs no past: it is followed meanwhile.
@@ -207,10 +221,7 @@ export class Session {
 		this.hello = hello;
 		this.tables = hello.tables;
 		if (!before) {
-			if (this.view.past)
-				void this.player.open(this.view.past).catch((error: unknown) => this.#failed(error));
-			else void this.load();
-			return;
+			return this.#reload();
 		}
 		const away = Date.now() - this.#lost;
 		const sameLog = before.epoch === hello.epoch;
