@@ -46,7 +46,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 		from unnest(f.conkey, f.confkey) with ordinality u(child, parent, n)
 		join pg_attribute c on c.attrelid = f.conrelid and c.attnum = u.child
 		join pg_attribute p on p.attrelid = f.confrelid and p.attnum = u.parent) k
-	where r.watched and r."references"
+	where r.watched and r."references" and has_table_privilege(f.conrelid, 'select') and has_schema_privilege(w.schema, 'usage')
 $$;
 comment on function rowcast.referencing is 'The foreign keys that lead to watched tables; cheap where the rows behind one are found without reading a large table.';
 

@@ -2,6 +2,7 @@
 import { building } from '$app/environment';
 import type { Handle, RequestEvent } from '@sveltejs/kit';
 import { version } from '../package.json';
+import { cli } from '$lib/server/cli.ts';
 import { readConfig } from '$lib/server/config.ts';
 import { explainStart } from '$lib/server/errors.ts';
 import { startLive, type Live } from '$lib/server/live.ts';
@@ -13,6 +14,8 @@ export interface Door {
 	startLive: typeof startLive;
 	/** One line for people on why it did not start. */
 	explainStart: typeof explainStart;
+	/** The commands besides `serve`. */
+	cli: typeof cli;
 	/** Whoever started Rowcast puts it here. */
 	live?: Live;
 }
@@ -26,7 +29,8 @@ if (!building) {
 		live: globals[DOOR]?.live,
 		readConfig: (env) => readConfig(env, version),
 		startLive,
-		explainStart
+		explainStart,
+		cli
 	};
 }
 

@@ -12,7 +12,7 @@ import { makeLeader, type Leader } from './leader.ts';
 import { LOCK } from './locks.ts';
 import type { Log } from './log.ts';
 import { migrate } from './migrate.ts';
-import { connectionOptions } from './pool.ts';
+import { breakAll, connectionOptions } from './pool.ts';
 import { makeReader } from './reader.ts';
 import { makeReferences } from './references.ts';
 import type { Config, Follower, FollowerEvents, Tick } from './types.ts';
@@ -110,8 +110,10 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 
 	async function prepare(client: pg.Client) {
 		await migrate(client);
+		// A role that may only read takes the limits as they are.
 		await client.query(
-			`select rowcast.configure('retention', $1), rowcast.configure('max_log', $2)`,
+			`select rowcast.configure('retention', $1), rowcast.configure('max_log', $2)
+			where has_function_privilege('rowcast.configure(text, text)', 'execute')`,
 			[`${config.retentionMs} ms`, String(config.maxLogBytes)]
 		);
 		const asked = Date.now();
@@ -276,6 +278,8 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 				const starting = ['57P03', '53300'].includes((err as { code?: string }).code ?? '');
 				if (!started && !(starting && Date.now() < patience)) return fail(explain(err) ? new StartError(message, { cause: err }) : err);
 				log.warn({ err }, message);
+				// It was silent: the pool's connections are too.
+				if (err instanceof Error && /timeout/i.test(err.message)) breakAll(pool, err);
 				tell('disconnected', message);
 				const delay = RETRY_MS[Math.min(attempt++, RETRY_MS.length - 1)] as number;
 				await new Promise<void>((resolve) => {

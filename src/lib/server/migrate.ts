@@ -14,10 +14,16 @@ const FILES = Object.entries(
 		sql,
 		checksum: createHash('sha256').update(sql).digest('hex')
 	}))
+	.map((file) => ({
+		...file,
+		/** Notes that it was run. */
+		record: `insert into rowcast.migration (name, checksum) values ('${file.name}', '${file.checksum}')
+on conflict (name) do update set checksum = excluded.checksum, applied_at = clock_timestamp();`
+	}))
 	.sort((a, b) => a.name.localeCompare(b.name));
 
 /** The files that a database lacks, or has in another version, in the order in which to run them. */
-export async function pending(client: pg.ClientBase): Promise<{ name: string; sql: string }[]> {
+export async function pending(client: pg.ClientBase): Promise<typeof FILES> {
 	const { rows } = await client.query(`select to_regclass('rowcast.migration') is not null as installed`);
 	if (!rows[0].installed) return FILES;
 	const applied = await client.query('select name, checksum from rowcast.migration');
@@ -30,13 +36,9 @@ export async function pending(client: pg.ClientBase): Promise<{ name: string; sq
 /** Runs what is pending. Throws StartError where the server cannot be used at all. */
 export async function migrate(client: pg.ClientBase): Promise<void> {
 	await checkServer(client);
-	for (const file of await pending(client)) {
-		await client.query(file.sql);
-		await client.query(
-			`insert into rowcast.migration (name, checksum) values ($1, $2)
-			on conflict (name) do update set checksum = excluded.checksum, applied_at = clock_timestamp()`,
-			[file.name, FILES.find((each) => each.name === file.name)?.checksum]
-		);
+	for (const { sql, record } of await pending(client)) {
+		await client.query(sql);
+		await client.query(record);
 	}
 }
 

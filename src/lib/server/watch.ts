@@ -10,7 +10,7 @@ import type { Config } from './types.ts';
  * How long creating a trigger may wait for the transactions that write to its table. Whoever comes after waits as
  * long, so it is short; the next try comes with the next look at the catalogue.
  */
-const LOCK_TIMEOUT_MS = 300;
+export const LOCK_TIMEOUT_MS = 300;
 
 /** Notes the redacted columns and watches the tables that are to be watched and are not. Problems go to the catalogue. */
 export async function watchConfigured(
@@ -53,17 +53,19 @@ export async function watchConfigured(
 			await client.query('rollback');
 			const problem = problemOf(err);
 			if (!problem) throw err;
-			if (!catalog.problems.has(nameOf(table))) log.warn({ schema: table.schema, table: table.table }, problem);
+			if (!catalog.problems.has(nameOf(table)))
+				log.warn({ schema: table.schema, table: table.table }, problem);
 			catalog.problems.set(nameOf(table), problem);
 		}
 	}
 }
 
-const matches = (pattern: TableName, table: TableName) =>
+/** Does a pattern of ROWCAST_REDACT name columns of this table? */
+export const matches = (pattern: TableName, table: TableName) =>
 	['*', table.schema].includes(pattern.schema) && ['*', table.table].includes(pattern.table);
 
 /** What keeps one table from being watched and harms no other. */
-function problemOf(err: unknown): string | undefined {
+export function problemOf(err: unknown): string | undefined {
 	if (!(err instanceof pg.DatabaseError)) return undefined;
 	switch (err.code) {
 		case '55P03':
