@@ -93,6 +93,13 @@ export class Refused extends Error {
 }
 
 const TIMEOUT = 15_000;
+/** The server says its state every 2 s: a connection on which nothing comes for so long is dead. It would never tell. */
+const SILENCE_MS = 4_500;
+/** A line that takes longer for a large message gets up to so long, */
+const MAX_SILENCE_MS = 20_000;
+/** until it was well for so long. */
+const WELL_MS = 60_000;
+const LISTEN_MS = 500;
 /** Waits before a request that came too soon after others is sent again. */
 const RETRIES = [300, 1000, 3000];
 
@@ -103,7 +110,8 @@ export function connect(url = '', options: Options = {}): Client {
 		transports: ['websocket', 'polling'],
 		tryAllTransports: true,
 		reconnectionDelay: 300,
-		reconnectionDelayMax: 5000,
+		reconnectionDelayMax: 3000,
+		timeout: 5000,
 		...(token ? { auth: { token } } : {})
 	});
 	let epoch = '';
@@ -130,6 +138,24 @@ export function connect(url = '', options: Options = {}): Client {
 		// A refusal is final for Socket.IO; a token may be set, or the server made ready, while we wait.
 		if (!socket.active) setTimeout(() => socket.connect(), 3000);
 	});
+
+	let upSince = 0;
+	let heardAt = 0;
+	let listenedAt = 0;
+	let patience = SILENCE_MS;
+	socket.on('connect', () => (upSince = heardAt = Date.now()));
+	socket.onAny(() => (heardAt = Date.now()));
+	const listening = setInterval(() => {
+		const now = Date.now();
+		// A page that slept has not yet been given what arrived meanwhile.
+		if (now - listenedAt > 4 * LISTEN_MS) heardAt = now;
+		listenedAt = now;
+		if (!socket.connected) return;
+		if (now - upSince > WELL_MS) patience = SILENCE_MS;
+		if (now - heardAt <= patience) return;
+		patience = Math.min(2 * patience, MAX_SILENCE_MS);
+		socket.io.engine.close();
+	}, LISTEN_MS);
 
 	async function ask<T extends { ok: true }>(
 		send: (to: ReturnType<typeof socket.timeout>) => Promise<T | Failure>
@@ -169,6 +195,7 @@ export function connect(url = '', options: Options = {}): Client {
 		row: (request) => ask((to) => to.emitWithAck('row', request)),
 		close() {
 			current?.stop();
+			clearInterval(listening);
 			socket.close();
 		}
 	};

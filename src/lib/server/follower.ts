@@ -24,6 +24,10 @@ const POLL_MS = 1_000;
 const HOUSEKEEPING_MS = 1_000;
 /** A connection that does not answer for so long is given up: half-open ones never error. */
 const SILENCE_MS = 4_000;
+/** The same the other way: a connection that the database believes in would keep the lead. It is used every second. */
+const NOTICE_SILENCE = `
+	select set_config(name, case name when 'idle_session_timeout' then '5s' when 'tcp_keepalives_count' then '3' else '1' end, false)
+	from pg_settings where name in ('idle_session_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count')`;
 const RETRY_MS = [100, 250, 500, 1_000, 2_000];
 /** How long a start waits for a database that is starting up or out of connections. */
 const START_PATIENCE_MS = 10_000;
@@ -109,6 +113,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 	}
 
 	async function prepare(client: pg.Client) {
+		await client.query(NOTICE_SILENCE);
 		await migrate(client);
 		// A role that may only read takes the limits as they are.
 		await client.query(

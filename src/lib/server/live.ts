@@ -12,6 +12,7 @@ import {
 } from '../protocol.ts';
 import { makeAuth, type Auth } from './auth.ts';
 import type { Clock, Peer, Transport } from './delivery.ts';
+import type { Past } from './export.ts';
 import { makeFollower } from './follower.ts';
 import { handle, type ClientSocket } from './handlers.ts';
 import { makeHub, type Hub } from './hub.ts';
@@ -21,8 +22,8 @@ import { makeMetrics } from './metrics.ts';
 import { describeDatabase, makePool } from './pool.ts';
 import type { Config } from './types.ts';
 
-/** Also while nothing changes, so that a client can tell quiet from cut. */
-const STATE_EVERY_MS = 3_000;
+/** Also while nothing changes, so that a client can tell quiet from cut: ours gives up after 4.5 s of silence. */
+const STATE_EVERY_MS = 2_000;
 /** More than any message needs: what is refused for its size still gets an answer. */
 const MAX_FRAME = 2 * 2 ** 20;
 /** How long clients have to say goodbye. */
@@ -33,6 +34,8 @@ const MAX_UNSENT = 2;
 /** A running Rowcast. */
 export interface Live {
 	readonly auth: Auth;
+	/** For what is not asked over a socket. */
+	readonly past: Past;
 	/** Follows the database at the moment; where not, why. */
 	health(): { ready: boolean; state: State };
 	/** Prometheus's text format. */
@@ -168,6 +171,11 @@ export async function startLive(
 
 		return {
 			auth,
+			past: {
+				reader: follower.reader,
+				tables: () => follower.catalog.tables(),
+				turn: services.turnstile
+			},
 			health() {
 				const state = follower.state();
 				return { ready: state.database !== 'disconnected', state };

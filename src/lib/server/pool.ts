@@ -1,4 +1,5 @@
 /** Connections to the database. */
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { Log } from './log.ts';
 
@@ -34,8 +35,29 @@ export function makePool(database: { connectionString?: string }, log: Log): pg.
 	// An idle connection that breaks is replaced at the next query; without a listener it would end the process.
 	pool.on('error', (err) => log.warn({ err }, 'a connection to the database broke'));
 	// The same for one that breaks while it is lent out: the query under way rejects, the error may come once more.
-	pool.on('connect', (client) => client.on('error', () => {}));
+	const open = new Set<pg.PoolClient>();
+	clients.set(pool, open);
+	pool.on('connect', (client) => {
+		open.add(client);
+		client.on('error', () => {});
+	});
+	pool.on('remove', (client) => open.delete(client));
 	return pool;
+}
+
+/** The connections of each pool. */
+const clients = new WeakMap<pg.Pool, Set<pg.PoolClient>>();
+
+/**
+ * Breaks every connection, so that reads under way fail now. Where one was silent the others are too, and would wait
+ * for their timeouts.
+ */
+export function breakAll(pool: pg.Pool, reason: Error): void {
+	for (const client of clients.get(pool) ?? []) {
+		// pg has no name for it: end() would be polite to a connection that is idle, and wait.
+		const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+		stream.destroy(reason);
+	}
 }
 
 /** Where the database is, for people and without secrets: `shop @ 127.0.0.1:5433`. */
