@@ -1,50 +1,6 @@
 import AxeBuilder from '@axe-core/playwright';
-import type { Page } from '@playwright/test';
 import pg from 'pg';
-import { expect, test as base } from '../support/e2e.ts';
-
-/** A small bookshop, there before Rowcast is. */
-const test = base.extend({
-	database: async ({ database }, use) => {
-		const client = new pg.Client({ connectionString: database.url });
-		await client.connect();
-		await client.query(`
-			create table "User" (id int primary key, name text);
-			create table "Book" (id int primary key, title text, price numeric(8,2), big bigint,
-				"authorId" int references "User");
-			create index on "Book" ("authorId");
-			create table "<b onclick=alert(1)>" (id text primary key, "__proto__" text);
-			insert into "User" values (1, 'Jane'), (2, 'Mary')`);
-		await client.end();
-		await use(database);
-	}
-});
-
-const feed = (page: Page) => page.getByRole('feed');
-const lines = (page: Page) => feed(page).getByRole('article');
-const table = (page: Page, name: string) => page.locator(`nav [data-table="${name}"]`);
-const counter = (page: Page, name: string, op: string) => table(page, name).locator(`[data-count="${op}"]`);
-
-/** The page, once it follows the database. */
-async function open(page: Page, address = '/') {
-	const problems: string[] = [];
-	page.on('pageerror', (error) => problems.push(error.message));
-	page.on('console', (message) => {
-		if (message.type() === 'error' && /Content Security Policy/.test(message.text()))
-			problems.push(message.text());
-	});
-	await page.goto(address);
-	await expect(page.locator('[data-ready]')).toBeVisible();
-	return problems;
-}
-
-async function insertBooks(db: pg.Client, from: number, to: number) {
-	for (let id = from; id <= to; id++)
-		await db.query(`insert into "Book" values ($1, $2, 9.50, 9007199254740993, 1)`, [
-			id,
-			`Book number ${id}`
-		]);
-}
+import { counter, expect, insertBooks, lines, open, table, test } from '../support/page.ts';
 
 test('a row written in SQL appears, and its counter counts it', async ({ page, rowcast, db }) => {
 	void rowcast;

@@ -1,0 +1,50 @@
+/** What a person sees of the page, by name. */
+import type { Page } from '@playwright/test';
+import pg from 'pg';
+import { expect, test as base } from './e2e.ts';
+
+export { expect };
+
+/** A small bookshop, there before Rowcast is. */
+export const test = base.extend({
+	database: async ({ database }, use) => {
+		const client = new pg.Client({ connectionString: database.url });
+		await client.connect();
+		await client.query(`
+			create table "User" (id int primary key, name text);
+			create table "Book" (id int primary key, title text, price numeric(8,2), big bigint,
+				"authorId" int references "User");
+			create index on "Book" ("authorId");
+			create table "<b onclick=alert(1)>" (id text primary key, "__proto__" text);
+			insert into "User" values (1, 'Jane'), (2, 'Mary')`);
+		await client.end();
+		await use(database);
+	}
+});
+
+export const feed = (page: Page) => page.getByRole('feed');
+export const lines = (page: Page) => feed(page).getByRole('article');
+export const table = (page: Page, name: string) => page.locator(`nav [data-table="${name}"]`);
+export const counter = (page: Page, name: string, op: string) =>
+	table(page, name).locator(`[data-count="${op}"]`);
+
+/** Opens the page and waits until it follows the database; gives a list that fills with errors of the page. */
+export async function open(page: Page, address = '/'): Promise<string[]> {
+	const problems: string[] = [];
+	page.on('pageerror', (error) => problems.push(error.message));
+	page.on('console', (message) => {
+		if (message.type() === 'error' && /Content Security Policy/.test(message.text()))
+			problems.push(message.text());
+	});
+	await page.goto(address);
+	await expect(page.locator('[data-ready]')).toBeVisible();
+	return problems;
+}
+
+export async function insertBooks(db: pg.Client, from: number, to: number): Promise<void> {
+	for (let id = from; id <= to; id++)
+		await db.query(`insert into "Book" values ($1, $2, 9.50, 9007199254740993, 1)`, [
+			id,
+			`Book number ${id}`
+		]);
+}
