@@ -290,6 +290,13 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			);
 		},
 
+		async range(from, to) {
+			const values = [from.toISOString(), to.toISOString()];
+			const [row] = await read<[string, string, string]>('rates_bounds', RATES_BOUNDS, values);
+			const [after, until] = row!.slice(0, 2).map(BigInt) as [bigint, bigint];
+			return { after, until: max(after, until) };
+		},
+
 		async gaps(after) {
 			const rows = await read<[string, string]>('gaps', GAPS, [after]);
 			return rows.map(([from, until]): Gap => ({ after: from, until, reason: 'capture' }));

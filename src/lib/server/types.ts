@@ -84,6 +84,8 @@ export interface Reader {
 	matching(filter: Filter, after: bigint, until: bigint): Promise<number>;
 	rates(query: { from: string; to: string; buckets: number; filter: Filter }): Promise<Omit<Rates, 'ok'>>;
 	row(query: RowRequest): Promise<Change[]>;
+	/** The ticks of a time: (after, until]. */
+	range(from: Date, to: Date): Promise<{ after: bigint; until: bigint }>;
 	gaps(after: bigint): Promise<Gap[]>;
 }
 

@@ -102,6 +102,7 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 		matching: () => Promise.reject(new Error('not asked here')),
 		rates: () => Promise.reject(new Error('not asked here')),
 		row: () => Promise.reject(new Error('not asked here')),
+		range: () => Promise.reject(new Error('nobody asks for a time here')),
 		gaps: () => ask('gaps', () => [])
 	};
 	const transport: Transport = {

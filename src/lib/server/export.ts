@@ -1,0 +1,130 @@
+/**
+ * Changes as a file: one page after the other as fast as it is taken away, so that it may be as large as the log.
+ */
+import { isNumber } from '../filter.ts';
+import { members, plain } from '../json.ts';
+import {
+	MAX_CHANGES,
+	type Change,
+	type Filter,
+	type Gap,
+	type Position,
+	type TableInfo
+} from '../protocol.ts';
+import type { Turnstile } from './limits.ts';
+import type { Reader } from './types.ts';
+
+export const FORMATS = {
+	ndjson: 'application/x-ndjson; charset=utf-8',
+	csv: 'text/csv; charset=utf-8; header=present'
+} as const;
+export type Format = keyof typeof FORMATS;
+
+/** What a running server lends to those who ask for the past outside of a socket. */
+export interface Past {
+	readonly reader: Reader;
+	tables(): TableInfo[];
+	/** Reads wait here for their turn, with those of all sockets. */
+	readonly turn: Turnstile;
+}
+
+export interface ExportRequest {
+	filter: Filter;
+	/** Of the ticks (after, until]. */
+	after: bigint;
+	until: bigint;
+	format: Format;
+}
+
+/** The file in pieces, in the order of ticks. What retention takes away meanwhile is told where it would stand. */
+export async function* exportChanges(
+	{ reader, turn, tables }: Past,
+	request: ExportRequest
+): AsyncGenerator<string> {
+	const { filter, until, format } = request;
+	const write = format === 'csv' ? csv(onlyTable(filter, tables())) : ndjson;
+	let { after } = request;
+	let from: Position | undefined;
+	yield write([], true);
+	for (;;) {
+		const { changes, next } = await turn(() =>
+			reader.changes({ filter, after, until, order: 'asc', limit: MAX_CHANGES, ...(from && { from }) })
+		);
+		const { oldest } = await reader.bounds();
+		const reached = from ? BigInt(from.tick) - 1n : after;
+		if (oldest > reached) {
+			// The page may lack what was pruned while it was read: it is read again behind the gap.
+			const end = oldest < until ? oldest : until;
+			yield write([{ after: String(reached), until: String(end), reason: 'pruned' }], false);
+			if (end === until) return;
+			after = oldest;
+			from = undefined;
+			continue;
+		}
+		if (changes.length > 0) yield write(changes, false);
+		if (!next) return;
+		from = next;
+	}
+}
+
+type Writer = (entries: (Change | Gap)[], first: boolean) => string;
+
+const isGap = (entry: Change | Gap): entry is Gap => 'reason' in entry;
+
+/** Each change as the protocol has it; a gap as `{"gap": …}`. */
+const ndjson: Writer = (entries) =>
+	entries.map((entry) => `${JSON.stringify(isGap(entry) ? { gap: entry } : entry)}\n`).join('');
+
+const COLUMNS = [
+	'seq',
+	'tick',
+	'tx',
+	'at',
+	'schema',
+	'table',
+	'op',
+	'key',
+	'before',
+	'after',
+	'via',
+	'cut'
+] as const;
+
+/** With the rows as JSON, and where all are of one table, with a column for each of theirs, before and after. */
+function csv(table: TableInfo | undefined): Writer {
+	const names = table?.columns.map(({ name }) => name) ?? [];
+	const head = [...COLUMNS, ...names.flatMap((name) => [`before.${name}`, `after.${name}`])];
+	return (entries, first) =>
+		(first ? line(head) : '') +
+		entries
+			.map((entry) => {
+				if (isGap(entry))
+					return line(['', `${entry.after}-${entry.until}`, '', '', '', '', `GAP (${entry.reason})`]);
+				const rows = [entry.before, entry.after].map(
+					(row) => new Map(members(row).map(({ name, text }) => [name, text]))
+				);
+				return line([
+					...COLUMNS.map((column) => {
+						const value = entry[column] ?? '';
+						return typeof value === 'string' ? value : JSON.stringify(value);
+					}),
+					...names.flatMap((name) => rows.map((row) => valueOf(row.get(name))))
+				]);
+			})
+			.join('');
+}
+
+const valueOf = (text: string | undefined) => (text === undefined || text === 'null' ? '' : plain(text));
+
+const line = (cells: string[]) => `${cells.map(cell).join(',')}\r\n`;
+
+/** A text that a spreadsheet would take for a formula gets an apostrophe before it; a number is none. */
+function cell(text: string): string {
+	const guarded = /^[=+\-@\t\r]/.test(text) && !isNumber(text) ? `'${text}` : text;
+	return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+}
+
+function onlyTable({ tables: chosen }: Filter, tables: TableInfo[]): TableInfo | undefined {
+	if (chosen?.length !== 1) return undefined;
+	return tables.find(({ schema, table }) => schema === chosen[0]!.schema && table === chosen[0]!.table);
+}

@@ -1,0 +1,76 @@
+import { RequestError, failure, toFailure } from '$lib/server/errors.ts';
+import { FORMATS, exportChanges, type ExportRequest, type Format, type Past } from '$lib/server/export.ts';
+import { compileWhere } from '$lib/server/where.ts';
+import { filterOf, parseView } from '$lib/view.ts';
+import type { RequestHandler } from './$types';
+
+const STATUS: Record<string, number> = { BAD_REQUEST: 400, NOT_FOUND: 404, UNAVAILABLE: 503 };
+
+/**
+ * The changes of a view as a file: `/export?format=csv` with the address of the view behind it. X-Rowcast-Changes tells
+ * how many there are at most: exactly so many where no condition on values is asked.
+ */
+export const GET: RequestHandler = async ({ url, locals }) => {
+	if (!locals.live) return refuse(failure('UNAVAILABLE', 'Rowcast is starting.'));
+	const { past } = locals.live;
+	try {
+		const request = await requestOf(url.searchParams, past);
+		const counts = await past.turn(() => past.reader.counts(request.filter, request.after, request.until));
+		const pieces = exportChanges(past, request);
+		const encoder = new TextEncoder();
+		const body = new ReadableStream<Uint8Array>({
+			async pull(controller) {
+				const { value, done } = await pieces.next();
+				if (done) controller.close();
+				else controller.enqueue(encoder.encode(value));
+			},
+			cancel: () => void pieces.return(undefined)
+		});
+		return new Response(body, {
+			headers: {
+				'content-type': FORMATS[request.format],
+				'content-disposition': `attachment; filename="rowcast-${request.after}-${request.until}.${request.format}"`,
+				'cache-control': 'no-store',
+				'x-rowcast-changes': String(counts.reduce((sum, { rows }) => sum + rows, 0))
+			}
+		});
+	} catch (error) {
+		return refuse(toFailure(error));
+	}
+};
+
+function refuse(answer: ReturnType<typeof failure>): Response {
+	return Response.json(answer, { status: STATUS[answer.error.code] ?? 500 });
+}
+
+/** A part of the address that cannot be read would export something else than what is asked: it is refused. */
+async function requestOf(params: URLSearchParams, past: Past): Promise<ExportRequest> {
+	const format = params.get('format') ?? 'ndjson';
+	if (!Object.hasOwn(FORMATS, format))
+		throw new RequestError('BAD_REQUEST', `\`format\` must be one of ${Object.keys(FORMATS).join(', ')}.`);
+	const view = parseView(params);
+	const tables = past.tables();
+	for (const [name, read] of [
+		['table', view.tables],
+		['without', view.without],
+		['op', view.ops]
+	] as const)
+		if (new Set(params.getAll(name)).size !== read.length)
+			throw new RequestError('BAD_REQUEST', `\`${name}\` cannot be read.`);
+	for (const { schema, table } of [...view.tables, ...view.without])
+		if (!tables.some((each) => each.schema === schema && each.table === table))
+			throw new RequestError(
+				'NOT_FOUND',
+				`There is no table ${JSON.stringify(schema)}.${JSON.stringify(table)}.`
+			);
+	if ((params.has('from') || params.has('to')) && !view.past)
+		throw new RequestError(
+			'BAD_REQUEST',
+			'`from` and `to` must be two times like 2026-01-31T12:00:00Z, in order.'
+		);
+	const filter = filterOf(view, tables);
+	compileWhere(filter.where, 1);
+	const { head, oldest } = await past.reader.bounds();
+	const range = view.past && (await past.reader.range(new Date(view.past.from), new Date(view.past.to)));
+	return { format: format as Format, filter, ...(range ?? { after: oldest, until: head }) };
+}
