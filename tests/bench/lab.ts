@@ -132,6 +132,20 @@ export async function untilQuiet(viewer: Helper): Promise<void> {
 	}
 }
 
+/** A marked row, and when it was sent, in ms of the machine's monotonic clock. */
+export type Sent = [mark: number, at: number];
+
+/** How long each of the sent rows took to the viewer, in ms, once all that is under way is there. */
+export async function delays(viewer: Helper, sent: Sent[]): Promise<number[]> {
+	await untilQuiet(viewer);
+	const arrivals = new Map(await viewer.ask<[mark: string, at: number][]>('arrivals'));
+	return sent.map(([mark, at]) => {
+		const arrived = arrivals.get(String(mark));
+		if (arrived === undefined) throw new Error(`Row ${mark} never came.`);
+		return arrived - at;
+	});
+}
+
 export function median(values: number[]): number {
 	return quantile(values, 0.5);
 }

@@ -5,16 +5,17 @@
 import { NOTIFY } from './captures.ts';
 import {
 	delay,
+	delays,
 	execute,
 	median,
 	quantile,
 	round,
 	serve,
 	startHelper,
-	untilQuiet,
 	withLab,
 	type Helper,
-	type Lab
+	type Lab,
+	type Sent
 } from './lab.ts';
 import type { Tell } from './lab.ts';
 
@@ -68,19 +69,6 @@ async function path(name: string, url: string, viewer: Helper, stop: () => Promi
 
 let marks = 0;
 
-type Sent = [mark: number, at: number];
-
-/** How long each of the sent rows took; a row that never came fails the bench. */
-async function delays({ name, viewer }: Path, sent: Sent[]): Promise<number[]> {
-	await untilQuiet(viewer);
-	const arrivals = new Map(await viewer.ask<[mark: string, at: number][]>('arrivals'));
-	return sent.map(([mark, at]) => {
-		const arrived = arrivals.get(String(mark));
-		if (arrived === undefined) throw new Error(`${name}: row ${mark} never came.`);
-		return arrived - at;
-	});
-}
-
 /** Single inserts, now by one path and now by the other, 150 to 400 ms apart on each. */
 async function idle(paths: Path[]): Promise<number[][]> {
 	const sent = paths.map((): Sent[] => []);
@@ -92,14 +80,14 @@ async function idle(paths: Path[]): Promise<number[][]> {
 			sent[k]!.push([mark, await writer.ask<number>('one', { mark })]);
 		}
 	}
-	return Promise.all(paths.map((path, k) => delays(path, sent[k]!)));
+	return Promise.all(paths.map((path, k) => delays(path.viewer, sent[k]!)));
 }
 
 async function steady(path: Path): Promise<number[]> {
 	const from = marks;
 	marks += RATE * SECONDS;
 	const sent = await path.writer.ask<Sent[]>('steady', { rate: RATE, seconds: SECONDS, from });
-	return delays(path, sent);
+	return delays(path.viewer, sent);
 }
 
 export async function run(tell: Tell) {

@@ -4,17 +4,18 @@
  */
 import pg from 'pg';
 
-/** @type {{ url: string, connections: number }} */
-const { url, connections } = JSON.parse(process.argv[2] ?? '{}');
+/** @type {{ url: string, connections: number, table?: string }} */
+const { url, connections, table = 'entry' } = JSON.parse(process.argv[2] ?? '{}');
 
 const clients = Array.from({ length: connections }, () => new pg.Client({ connectionString: url }));
 await Promise.all(clients.map((client) => client.connect()));
+const text = `insert into ${pg.escapeIdentifier(table)} (mark) values ($1)`;
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 
 /** @param {number} mark @param {pg.Client} client */
 async function insert(mark, client) {
 	const at = now();
-	await client.query({ name: 'insert', text: 'insert into entry (mark) values ($1)', values: [mark] });
+	await client.query({ name: 'insert', text, values: [mark] });
 	return at;
 }
 
