@@ -21,7 +21,7 @@ export function quoted({ schema, table }: TableName): string {
 }
 
 /** A value as SQL. Arrays and composites go through PostgreSQL's own reading of its JSON: no type is lost. */
-function literal(table: TableName, name: string, json: string, info?: TableInfo): string {
+export function literal(table: TableName, name: string, json: string, info?: TableInfo): string {
 	const kind = kindOf(json);
 	if (kind === 'null') return 'null';
 	if (kind === 'number' || kind === 'boolean') return json;
