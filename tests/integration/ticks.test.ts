@@ -120,6 +120,39 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 	});
 });
 
+test('what was being written when the leader went to sleep is shown without a ring, and without the safety poll', async () => {
+	const { url } = doorbellDatabase();
+	await withClients(url, 2, async ([db, writer]) => {
+		await db!.query('create table bell (id int primary key)');
+		const following = await follow(url);
+		const sleeping = async () =>
+			(
+				await db!.query(
+					`select count(*)::int as n from pg_locks where locktype = 'advisory' and classid = 1920103279 and objid = 1`
+				)
+			).rows[0].n === 1;
+		const latencies: number[] = [];
+		for (let id = 1; id <= 6; id++) {
+			// Awake: many changes.
+			for (let k = 0; k < 300 || (await sleeping()); k++)
+				await db!.query('insert into bell values ($1)', [id * 10_000 + k]);
+			// Once all of that has its tick, one that finds the lock free, and has the newest xid of all.
+			await new Promise((resolve) => setTimeout(resolve, 100));
+			await writer!.query(`begin; insert into bell values (${id})`);
+			await eventually(sleeping, Boolean);
+			await new Promise((resolve) => setTimeout(resolve, 300));
+			const committed = performance.now();
+			await writer!.query('commit');
+			await following.until('the change', ({ ticks }) =>
+				ticks.some(({ changes }) => changes.some(({ key }) => key?.id === String(id)))
+			);
+			latencies.push(performance.now() - committed);
+		}
+		await following.close();
+		expect(latencies.toSorted((a, b) => a - b)[4], `${latencies.map(Math.round)}`).toBeLessThan(300);
+	});
+});
+
 /** The statistics once they no longer change. */
 async function settled(url: string): Promise<Totals> {
 	let last = '';
@@ -131,6 +164,8 @@ async function settled(url: string): Promise<Totals> {
 		(now) => last === (last = JSON.stringify(now))
 	);
 }
+
+const doorbellDatabase = useDatabase();
 
 describe('through the real server and its socket', () => {
 	const database = useDatabase();
