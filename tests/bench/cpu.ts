@@ -1,12 +1,12 @@
-/**
- * Processor time, which says what something costs even while the machine is busy with other things. Linux only:
- * elsewhere there is no figure.
- */
+/** What processes take of the machine, as Linux tells it; elsewhere there is no figure. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 const TICKS_PER_SECOND = 100;
 
-/** Seconds that this process and all that it started have used, those that have ended included. */
+/**
+ * Seconds of processor time that this process and all that it started have used, those that have ended included: says
+ * what something costs even while the machine is busy with other things.
+ */
 export function cpuSeconds(): number | undefined {
 	if (process.platform !== 'linux') return undefined;
 	const used = new Map<number, number>();
@@ -30,4 +30,21 @@ export function cpuSeconds(): number | undefined {
 	const tree = (pid: number): number =>
 		(children.get(pid) ?? []).reduce((sum, child) => sum + tree(child), used.get(pid) ?? 0);
 	return tree(process.pid) / TICKS_PER_SECOND;
+}
+
+/** Seconds of processor time that a process has used. */
+export function cpuOf(pid: number): number {
+	if (process.platform !== 'linux') return NaN;
+	const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+	const fields = stat
+		.slice(stat.lastIndexOf(')') + 2)
+		.split(' ')
+		.map(Number);
+	return (fields[11]! + fields[12]!) / TICKS_PER_SECOND;
+}
+
+/** What a process takes of the memory. */
+export function megabytes(pid: number): number {
+	if (process.platform !== 'linux') return NaN;
+	return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }

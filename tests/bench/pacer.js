@@ -1,6 +1,6 @@
 /**
  * A program of a bench: inserts single rows at a steady rate over a few connections, each marked by a number, and tells
- * when each was sent, in ms of the machine's monotonic clock.
+ * when each was sent, in ms of the machine's monotonic clock. The marks count from `from`, or are that time, in us.
  */
 import pg from 'pg';
 
@@ -12,10 +12,10 @@ await Promise.all(clients.map((client) => client.connect()));
 const text = `insert into ${pg.escapeIdentifier(table)} (mark) values ($1)`;
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 
-/** @param {number} mark @param {pg.Client} client */
+/** @param {number | undefined} mark @param {pg.Client} client */
 async function insert(mark, client) {
 	const at = now();
-	await client.query({ name: 'insert', text, values: [mark] });
+	await client.query({ name: 'insert', text, values: [mark ?? Math.round(at * 1000)] });
 	return at;
 }
 
@@ -24,7 +24,7 @@ process.on('message', async (/** @type {any} */ { request, payload }) => {
 		process.send?.(await insert(payload.mark, /** @type {pg.Client} */ (clients[0])));
 	} else {
 		const { rate, seconds, from } = payload;
-		/** @type {[mark: number, at: number][]} */
+		/** @type {[mark: number | undefined, at: number][]} */
 		const sent = [];
 		const started = now();
 		const total = rate * seconds;
@@ -36,7 +36,8 @@ process.on('message', async (/** @type {any} */ { request, payload }) => {
 					const due = started + (i / rate) * 1000;
 					// Timers are a millisecond coarse: what is due by then is sent together, over the connections.
 					if (due > now()) await new Promise((resolve) => setTimeout(resolve, due - now()));
-					sent.push([from + i, await insert(from + i, client)]);
+					const mark = from === 'now' ? undefined : from + i;
+					sent.push([mark, await insert(mark, client)]);
 				}
 			})
 		);

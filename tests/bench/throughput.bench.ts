@@ -3,8 +3,8 @@
  * delivered once the client was told of the last. How far behind is measured by rows that another connection inserts
  * at a steady rate into a table of its own. Beside it a trigger's bare pg_notify, forwarded by a minimal server.
  */
-import { readFileSync } from 'node:fs';
 import { NOTIFY } from './captures.ts';
+import { megabytes } from './cpu.ts';
 import {
 	delays,
 	execute,
@@ -86,8 +86,8 @@ interface Figure {
 	changes: number;
 	p50: number;
 	p99: number;
-	before: number | null;
-	after: number | null;
+	before: number;
+	after: number;
 }
 
 let marks = 0;
@@ -122,12 +122,6 @@ async function measure(way: Way, { connections, rows, statements }: (typeof LOAD
 	};
 }
 
-/** What a process takes of the machine's memory; Linux only. */
-function megabytes(pid: number): number | null {
-	if (process.platform !== 'linux') return null;
-	return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
-}
-
 export async function run(tell: Tell) {
 	return withLab(async (lab) => {
 		const ways = [...(await rowcast(lab)), await notify(lab)];
@@ -144,7 +138,7 @@ export async function run(tell: Tell) {
 				}
 				for (const [turn, { name }] of ways.entries()) {
 					const of = (column: keyof Figure) =>
-						round(median(figures[turn]!.map((figure) => figure[column] ?? NaN)), 0);
+						round(median(figures[turn]!.map((figure) => figure[column])), 0);
 					result.push({
 						path: name,
 						load: load.load,
