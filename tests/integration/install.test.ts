@@ -275,7 +275,7 @@ describe('the command line', () => {
 				`insert into rowcast.setting values ('x', 'x', 'x')`,
 				'delete from rowcast.change',
 				`select rowcast.configure('max_log', '1')`,
-				`select rowcast.redact('shop.item')`,
+				`select rowcast.redact('shop.item', 'id')`,
 				`select rowcast.set_redacted('shop.item', '{}')`,
 				`select rowcast.unwatch('shop.item')`,
 				'select rowcast.uninstall()'

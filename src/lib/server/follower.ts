@@ -116,11 +116,15 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		await client.query(NOTICE_SILENCE);
 		await migrate(client);
 		// A role that may only read takes the limits as they are.
-		await client.query(
-			`select rowcast.configure('retention', $1), rowcast.configure('max_log', $2)
-			where has_function_privilege('rowcast.configure(text, text)', 'execute')`,
-			[`${config.retentionMs} ms`, String(config.maxLogBytes)]
+		const rights = await client.query(
+			`select has_function_privilege('rowcast.configure(text, text)', 'execute') as configures`
 		);
+		if (rights.rows[0].configures) {
+			await client.query(`select rowcast.configure('retention', $1), rowcast.configure('max_log', $2)`, [
+				`${config.retentionMs} ms`,
+				String(config.maxLogBytes)
+			]);
+		}
 		const asked = Date.now();
 		const { rows } = await client.query(
 			'select rowcast.begin_epoch() as epoch, extract(epoch from clock_timestamp()) * 1000 as now'
