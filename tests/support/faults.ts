@@ -67,7 +67,8 @@ export async function reckoned(url: string, viewer: Watcher): Promise<void> {
 export const countsOf = ({ counts }: Watcher) =>
 	Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)));
 
-const total = ({ counts }: Watcher) => Object.values(counts).reduce((sum, rows) => sum + rows, 0);
+/** Changes that the counts say there were. */
+export const total = ({ counts }: Watcher) => Object.values(counts).reduce((sum, rows) => sum + rows, 0);
 
 /** Ends a process and those that it started, at once, as the kernel does when memory is short. */
 export function killTree(pid: number): void {

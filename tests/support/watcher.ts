@@ -11,6 +11,9 @@ export interface Watcher {
 	counts: Record<string, number>;
 	/** Changes that were given plus those that were told to be left out. */
 	told: number;
+	/** What it saw, or was told the gaps of, are the ticks after `start` up to `end`; -1 before the first message. */
+	start: bigint;
+	end: bigint;
 	gaps: Gap[];
 	/** Messages that did not begin where the one before ended, without a gap between. */
 	holes: string[];
@@ -42,7 +45,8 @@ export async function watch(
 	const waiting = new Set<() => void>();
 	const marks = new Map<string, bigint>();
 	const look = () => waiting.forEach((check) => check());
-	let last: bigint | undefined;
+	/** A gap moves on where the next message begins. */
+	let gapped = false;
 	const client = connect(url, {
 		hello({ epoch }) {
 			if (watcher.epochs.at(-1) !== epoch) watcher.epochs.push(epoch);
@@ -61,8 +65,10 @@ export async function watch(
 		{ mode: 'stream', ...request },
 		{
 			async tick({ from, tick, changes, counts, omitted, more }) {
-				if (last !== undefined && BigInt(from) !== last) watcher.holes.push(`${last} -> ${from}`);
-				if (!more) last = BigInt(tick);
+				if (watcher.end < 0n) watcher.start = watcher.end = BigInt(from);
+				if (BigInt(from) !== watcher.end && !gapped) watcher.holes.push(`${watcher.end} -> ${from}`);
+				gapped = false;
+				watcher.end = BigInt(more ? from : tick);
 				if (keep) watcher.changes.push(...changes);
 				for (const { after } of changes) {
 					const note = after && /"note":"mark ([^"]*)"/.exec(after)?.[1];
@@ -75,7 +81,7 @@ export async function watch(
 				await before?.();
 			},
 			gap(gap) {
-				if (gap.reason !== 'capture') last = undefined;
+				if (gap.reason !== 'capture') gapped = true;
 				watcher.gaps.push(gap);
 				look();
 			},
@@ -91,6 +97,8 @@ export async function watch(
 		changes: [],
 		counts: {},
 		told: 0,
+		start: -1n,
+		end: -1n,
 		gaps: [],
 		holes: [],
 		states: [],
@@ -119,8 +127,7 @@ export async function watch(
 			await watcher.until(`the row "${note}"`, () => marks.has(note), timeout);
 			return marks.get(note)!;
 		},
-		reached: (tick, timeout) =>
-			watcher.until(`tick ${tick}`, () => last !== undefined && last >= tick, timeout),
+		reached: (tick, timeout) => watcher.until(`tick ${tick}`, () => watcher.end >= tick, timeout),
 		close: () => client.close()
 	};
 	const accepted = setInterval(look, 20);

@@ -28,6 +28,7 @@ import type {
 	RowRequest,
 	ServerEvents,
 	State,
+	Subscribed,
 	SubscribeRequest,
 	TableInfo,
 	TickMessage
@@ -120,7 +121,7 @@ export function connect(url = '', options: Options = {}): Client {
 	socket.on('hello', (hello) => {
 		epoch = hello.epoch;
 		handlers.hello?.(hello);
-		void current?.start(epoch);
+		current?.start(epoch);
 	});
 	socket.on('tables', (tables) => handlers.tables?.(tables));
 	socket.on('state', (state) => handlers.state?.(state));
@@ -157,27 +158,35 @@ export function connect(url = '', options: Options = {}): Client {
 		socket.io.engine.close();
 	}, LISTEN_MS);
 
-	async function ask<T extends { ok: true }>(
-		send: (to: ReturnType<typeof socket.timeout>) => Promise<T | Failure>
-	): Promise<T> {
-		for (let attempt = 0; ; attempt++) {
-			const answer = await send(socket.timeout(timeout));
-			if (answer.ok) return answer;
+	/** Answers in the turn in which the answer arrives: a tick that comes right behind it belongs to what it accepted. */
+	function ask<T extends { ok: true }>(
+		event: keyof ClientEvents,
+		request: object,
+		done: (answer: T) => void,
+		failed: (error: Error) => void,
+		attempt = 0
+	): void {
+		const answered = (late: Error | null, answer: T | Failure) => {
+			if (late) return failed(late);
+			if (answer.ok) return done(answer);
+			const { code, message } = answer.error;
 			const wait = RETRIES[attempt];
-			if (answer.error.code !== 'RATE_LIMITED' || wait === undefined)
-				throw new Refused(answer.error.code, answer.error.message);
-			await new Promise((resolve) => setTimeout(resolve, wait));
-		}
+			if (code !== 'RATE_LIMITED' || wait === undefined) return failed(new Refused(code, message));
+			setTimeout(() => ask(event, request, done, failed, attempt + 1), wait);
+		};
+		// What each event takes and answers is told by the functions that use this.
+		(socket.timeout(timeout) as unknown as Socket).emit(event, request, answered);
 	}
+
+	const promise = <T extends { ok: true }>(event: keyof ClientEvents, request: object) =>
+		new Promise<T>((resolve, reject) => ask<T>(event, request, resolve, reject));
 
 	return {
 		subscribe(request, subscriber) {
-			const following = new Following(request, subscriber, (wanted) =>
-				ask((to) => to.emitWithAck('subscribe', wanted))
-			);
+			const following = new Following(request, subscriber, (...wanted) => ask('subscribe', ...wanted));
 			current?.stop();
 			current = following;
-			if (socket.connected && epoch) void following.start(epoch);
+			if (socket.connected && epoch) following.start(epoch);
 			return {
 				get cursor() {
 					return following.cursor;
@@ -190,9 +199,9 @@ export function connect(url = '', options: Options = {}): Client {
 				}
 			};
 		},
-		history: (request) => ask((to) => to.emitWithAck('history', request)),
-		rates: (request) => ask((to) => to.emitWithAck('rates', request)),
-		row: (request) => ask((to) => to.emitWithAck('row', request)),
+		history: (request) => promise<History>('history', request),
+		rates: (request) => promise<Rates>('rates', request),
+		row: (request) => promise<RowLife>('row', request),
 		close() {
 			current?.stop();
 			clearInterval(listening);
@@ -218,29 +227,35 @@ class Following {
 	constructor(
 		readonly request: SubscribeRequest,
 		readonly handlers: SubscriptionHandlers,
-		readonly send: (request: SubscribeRequest) => Promise<{ tick: string; gap: Gap | null }>
+		readonly send: (
+			request: SubscribeRequest,
+			accepted: (answer: Subscribed) => void,
+			failed: (error: Error) => void
+		) => void
 	) {
 		this.cursor = request.after ?? null;
 	}
 
-	async start(epoch: string): Promise<void> {
+	start(epoch: string): void {
 		if (this.#state === 'stopped') return;
 		const round = ++this.#round;
 		this.#state = 'asking';
-		try {
-			const answer = await this.send({ ...this.request, ...(this.cursor ? { after: this.cursor } : {}) });
-			if (round !== this.#round) return;
-			this.cursor = { epoch, tick: answer.tick };
-			this.#state = 'following';
-			if (answer.gap) this.handlers.gap?.(answer.gap);
-		} catch (cause) {
-			if (round !== this.#round) return;
-			const error = cause instanceof Error ? cause : new Error(String(cause));
-			if (error instanceof Refused && error.code !== 'UNAVAILABLE' && error.code !== 'RATE_LIMITED') {
-				this.#state = 'stopped';
-				this.handlers.error?.(error);
-			} else setTimeout(() => round === this.#round && void this.start(epoch), 2000);
-		}
+		this.send(
+			{ ...this.request, ...(this.cursor ? { after: this.cursor } : {}) },
+			({ tick, gap }) => {
+				if (round !== this.#round) return;
+				this.cursor = { epoch, tick };
+				this.#state = 'following';
+				if (gap) this.handlers.gap?.(gap);
+			},
+			(error) => {
+				if (round !== this.#round) return;
+				if (error instanceof Refused && error.code !== 'UNAVAILABLE' && error.code !== 'RATE_LIMITED') {
+					this.#state = 'stopped';
+					this.handlers.error?.(error);
+				} else setTimeout(() => round === this.#round && this.start(epoch), 2000);
+			}
+		);
 	}
 
 	async receive(message: TickMessage, ack?: () => void): Promise<void> {
