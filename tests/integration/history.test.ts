@@ -10,7 +10,8 @@ import { makeReader } from '../../src/lib/server/reader.ts';
 import type { Reader } from '../../src/lib/server/types.ts';
 import { writePast } from '../bench/past.ts';
 import { majors, useDatabase } from '../support/database.ts';
-import { readAll } from '../support/follow.ts';
+import { eventually, follow, readAll } from '../support/follow.ts';
+import { withClient } from '../support/postgres.ts';
 
 describe.each(majors())('PostgreSQL %i', (major) => {
 	const database = useDatabase({ major });
@@ -77,7 +78,12 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			{ tables: names('customer'), ops: ['INSERT'] },
 			(change) => change.table === 'customer' && change.op === 'INSERT'
 		],
-		[{ where: 'title:"no such title"' }, () => false]
+		[{ where: 'title:"no such title"' }, () => false],
+		[{ where: 'table:public.voucher' }, (change) => change.table === 'voucher'],
+		[
+			{ where: '(table:stock or table:nothing) op:insert', tables: names('stock', 'book') },
+			(change) => change.table === 'stock' && change.op === 'INSERT'
+		]
 	])('pages of %j hold each change that matches once, in order', async (filter, matches) => {
 		const expected = all.filter(matches).map(({ tick, seq }) => `${tick} ${seq}`);
 		for (const limit of [37, 1000]) {
@@ -223,5 +229,41 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			[oldest]
 		);
 		expect(sums.rows.every(({ swept }) => swept)).toBe(true);
+	});
+});
+
+describe('while a server leads', () => {
+	const database = useDatabase();
+
+	test('sums follow by themselves, and a closed leaf gets its index', async () => {
+		await withClient(database().url, (client) =>
+			client.query('create table item (id int primary key, note text)')
+		);
+		const following = await follow(database().url);
+		await withClient(database().url, async (client) => {
+			for (let i = 1; i <= 5; i++) {
+				await client.query(`insert into item values (${i}, 'one')`);
+				await client.query('select pg_sleep(0.25)');
+			}
+			await client.query('select rowcast.rotate()');
+			await client.query(
+				`update rowcast.leaf set closed_at = closed_at - interval '1 minute' where closed_at is not null`
+			);
+			const { rows } = await eventually(
+				() =>
+					client.query(
+						'select row_keys, (select sum(rows)::int from rowcast.rate where seconds = 10) as sum from rowcast.leaf where slot = 0'
+					),
+				({ rows }) => rows[0].row_keys !== null && rows[0].sum > 0
+			);
+			expect(Object.values(rows[0].row_keys)).toEqual([['id']]);
+			await client.query(`update item set note = 'two' where id = 1`);
+			await following.until('the update', ({ ticks }) =>
+				ticks.some(({ changes }) => changes.some(({ op }) => op === 'UPDATE'))
+			);
+		});
+		const life = await following.follower.reader.row({ schema: 'public', table: 'item', key: { id: '1' } });
+		expect(life.map(({ op }) => op)).toEqual(['UPDATE', 'INSERT']);
+		await following.close();
 	});
 });

@@ -1,14 +1,6 @@
 /** Reads the log: ticks as they come, and the past by range and filter. */
 import type pg from 'pg';
-import {
-	MAX_CHANGES,
-	type Change,
-	type Count,
-	type Filter,
-	type Gap,
-	type Op,
-	type Series
-} from '../protocol.ts';
+import { MAX_CHANGES, type Change, type Count, type Filter, type Gap, type Op } from '../protocol.ts';
 import type { Relations } from './catalog.ts';
 import { keyOf } from './key.ts';
 import {
@@ -17,17 +9,17 @@ import {
 	COUNTS,
 	GAPS,
 	MATCHING,
+	NAMED,
 	RANGE,
-	RATES,
 	RATES_BOUNDS,
 	ROW,
 	TICKS,
 	TICKS_WITH
 } from './queries.ts';
+import { readRates } from './rates.ts';
 import { lsnOf, seqOf } from './seq.ts';
-import { isoOf, microsOf, spansOf } from './spans.ts';
 import type { ChangesQuery, Reader, Tick } from './types.ts';
-import { compileWhere } from './where.ts';
+import { compileWhere, scopeOfWhere } from './where.ts';
 
 const OP_OF: Record<string, Op> = { I: 'INSERT', U: 'UPDATE', D: 'DELETE', T: 'TRUNCATE', R: 'REFERENCE' };
 
@@ -132,6 +124,28 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		];
 	}
 
+	/** As `scopeOf`, narrowed by what the condition says of tables and ops. */
+	async function narrowed(filter: Filter): Promise<ReturnType<typeof scopeOf>> {
+		const [relations, ops] = scopeOf(filter);
+		const said = scopeOfWhere(filter.where);
+		const letters = said.ops?.map((op) => letterOf(op) as string);
+		const named =
+			said.tables &&
+			(await read<[string]>('named', NAMED, [
+				said.tables.map(({ schema }) => schema),
+				said.tables.map(({ table }) => table)
+			]));
+		const both = (a: string[] | null, b: string[] | undefined) =>
+			a && b ? a.filter((each) => b.includes(each)) : (b ?? a);
+		return [
+			both(
+				relations,
+				named?.map(([id]) => id)
+			),
+			both(ops, letters)
+		];
+	}
+
 	async function bounds() {
 		const [row] = await read<[string, string, string]>('bounds', BOUNDS, []);
 		const [epoch, head, oldest] = row as [string, string, string];
@@ -177,7 +191,7 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 	/** Changes that match the filter, tick by tick, until there are enough or time is up. */
 	async function search(query: ChangesQuery) {
 		const { filter, order, limit, from } = query;
-		const scope = scopeOf(filter);
+		const scope = await narrowed(filter);
 		const desc = order === 'desc';
 		const started = performance.now();
 		const found: Change[] = [];
@@ -245,41 +259,13 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			const [row] = await read<[string]>(undefined, MATCHING(sql), [
 				after,
 				until,
-				...scopeOf(filter),
+				...(await narrowed(filter)),
 				...values
 			]);
 			return Number(row?.[0] ?? 0);
 		},
 
-		async rates({ from, to, buckets, filter }) {
-			const [bounds] = await read<[string, string, string]>('rates_bounds', RATES_BOUNDS, [from, to]);
-			const [after, tick, before] = bounds as [string, string, string];
-			const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
-			// A second that begins before the range's first tick has others in its sum.
-			const first = Math.max(microsOf(from), microsOf(before) + 1);
-			const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, microsOf(to));
-			const rows = await read<[string, string, string, string]>('rates', RATES, [
-				spans.map(({ bucket }) => bucket),
-				spans.map(({ seconds }) => seconds),
-				spans.map(({ from }) => isoOf(from)),
-				spans.map(({ to }) => isoOf(to)),
-				...scopeOf(filter),
-				after,
-				tick,
-				from,
-				stepMs
-			]);
-			const series = new Map<string, Series>();
-			for (const [relation, letter, bucket, count] of rows) {
-				const { schema, table, op, rows: n } = await countOf(relation, letter, count);
-				const key = JSON.stringify([schema, table, op]);
-				const one = series.get(key) ?? { schema, table, op, rows: new Array<number>(buckets).fill(0) };
-				const i = Math.min(Number(bucket), buckets - 1);
-				one.rows[i] = (one.rows[i] ?? 0) + n;
-				series.set(key, one);
-			}
-			return { from, stepMs, series: [...series.values()], after, tick };
-		},
+		rates: (query) => readRates({ read, countOf }, scopeOf(query.filter), query),
 
 		async row({ schema, table, key, limit = MAX_CHANGES }) {
 			// What no text of PostgreSQL can hold is no row's key.

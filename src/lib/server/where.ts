@@ -3,6 +3,8 @@
  * parameters only; what a term means is told in src/lib/filter.ts, and done by the functions of sql/005_filter.sql.
  */
 import { parse, type ColumnRef, type Term } from '../filter.ts';
+import { conjuncts } from '../filter/scope.ts';
+import type { Op } from '../protocol.ts';
 import { RequestError } from './errors.ts';
 
 export interface Condition {
@@ -28,6 +30,25 @@ export function compileWhere(where: string | undefined, first: number): Conditio
 		return type === 'text' ? `$${first + at}::text` : `$${first + at}::text::${type}`;
 	};
 	return { sql: condition(parsed.filter, bind), values };
+}
+
+/**
+ * The tables and ops that a condition names in its outermost terms: what has none of them does not match, and need not
+ * be looked at. Null where it does not say.
+ */
+export function scopeOfWhere(where: string | undefined): {
+	tables: { schema: string | null; table: string }[] | null;
+	ops: Op[] | null;
+} {
+	const parsed = parse(where ?? '');
+	const outermost = parsed.ok ? conjuncts(parsed.filter) : [];
+	const alternatives = outermost.map((term) => (term.kind === 'or' ? term.terms : [term]));
+	const tables = alternatives.find((terms) => terms.every(({ kind }) => kind === 'table'));
+	const ops = alternatives.find((terms) => terms.every(({ kind }) => kind === 'op'));
+	return {
+		tables: tables?.flatMap((term) => (term.kind === 'table' ? [term] : [])) ?? null,
+		ops: ops?.flatMap((term) => (term.kind === 'op' ? [term.op] : [])) ?? null
+	};
 }
 
 type Bind = (value: string, type?: string) => string;
