@@ -159,6 +159,9 @@ begin
 	select count(*) into swept from gone;
 	delete from rowcast.tick where n in (select n from rowcast.tick where n < (select oldest from rowcast.state) order by n limit 20000);
 	delete from rowcast.gap where until <= (select oldest from rowcast.state);
+	update rowcast.relation r set schema = n.nspname, name = c.relname
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.oid = r.oid and (r.schema, r.name) is distinct from (n.nspname::text, c.relname::text);
 	perform rowcast.roll_up();
 	if not turned_away then
 		update rowcast.state set captured = head where captured <> head;

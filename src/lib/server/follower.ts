@@ -248,19 +248,21 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 			else if (!leader && payload) advanceTo(BigInt(payload));
 		});
 		let housekeeping: NodeJS.Timeout | undefined;
+		let ended = false;
 		try {
 			await Promise.race([client.connect(), broken]);
 			await Promise.race([prepare(client), broken]);
 			tell('live');
 			ready();
 			const keep = async () => {
-				await keepHouse().catch((err) => log.warn({ err }, 'housekeeping failed; trying again'));
-				housekeeping = setTimeout(keep, HOUSEKEEPING_MS);
+				await keepHouse().catch((err) => ended || log.warn({ err }, 'housekeeping failed; trying again'));
+				if (!ended) housekeeping = setTimeout(keep, HOUSEKEEPING_MS);
 			};
 			housekeeping = setTimeout(keep, HOUSEKEEPING_MS);
 			pump().catch((err) => interrupt(err));
 			await Promise.race([follow(client).then(() => (closed ? undefined : lead(client))), broken]);
 		} finally {
+			ended = true;
 			clearTimeout(housekeeping);
 			leader?.stop();
 			leader = undefined;

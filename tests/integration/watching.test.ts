@@ -1,0 +1,140 @@
+import { describe, expect, test } from 'vitest';
+import { majors, useDatabase } from '../support/database.ts';
+import { follow, withClients, type Following } from '../support/follow.ts';
+import { withClient } from '../support/postgres.ts';
+
+describe.each(majors())('with watch all on PostgreSQL %i', (major) => {
+	const database = useDatabase({ major });
+
+	/** Within 5 s, as promised. */
+	const told = (following: Following, what: string, condition: Parameters<Following['until']>[1]) =>
+		following.until(what, condition, 5_000);
+	const table = ({ tables }: Following, name: string) => tables.find((each) => each.table === name);
+	const changesOf = ({ ticks }: Following, name: string) =>
+		ticks.flatMap(({ changes }) => changes).filter((change) => change.table === name);
+
+	test('tables that are new, renamed, altered, moved, dropped and made again are followed within 5 s, and told', async () => {
+		const { url } = database();
+		await withClient(url, async (db) => {
+			const following = await follow(url);
+			await db.query('create table fresh (id int primary key)');
+			await told(following, 'the new table', (now) => table(now, 'fresh')?.watched === true);
+			await db.query('insert into fresh values (1)');
+			await told(following, 'its change', (now) => changesOf(now, 'fresh').length === 1);
+
+			await db.query('alter table fresh rename to renamed; alter table renamed add column more text');
+			await told(
+				following,
+				'the new name and column',
+				(now) => table(now, 'renamed')?.columns.length === 2 && !table(now, 'fresh')
+			);
+			await db.query(`update renamed set more = 'x'`);
+			await told(following, 'its change', (now) => changesOf(now, 'renamed').length === 1);
+			expect(changesOf(following, 'renamed')[0]).toMatchObject({ op: 'UPDATE', key: { id: '1' } });
+
+			await db.query('create schema elsewhere; alter table renamed set schema elsewhere');
+			await told(following, 'the new schema', (now) => table(now, 'renamed')?.schema === 'elsewhere');
+			await db.query('delete from elsewhere.renamed');
+			await told(following, 'its change', (now) =>
+				changesOf(now, 'renamed').some(({ schema, op }) => schema === 'elsewhere' && op === 'DELETE')
+			);
+
+			await db.query('drop table elsewhere.renamed');
+			await told(following, 'that it is gone', (now) => !table(now, 'renamed'));
+			await db.query('create table elsewhere.renamed (key text primary key)');
+			await told(following, 'that it is back', (now) => table(now, 'renamed')?.watched === true);
+			await db.query(`insert into elsewhere.renamed values ('k')`);
+			await told(following, 'its change', (now) =>
+				changesOf(now, 'renamed').some(({ key }) => key?.key === 'k')
+			);
+
+			await db.query('alter table elsewhere.renamed drop constraint renamed_pkey');
+			await told(following, 'that it has no key', (now) => table(now, 'renamed')?.primaryKey.length === 0);
+			await following.close();
+		});
+	});
+
+	test('new partitions are captured at once, and their truncation within 5 s', async () => {
+		const { url } = database();
+		await withClient(url, async (db) => {
+			await db.query('create table month (m int primary key) partition by range (m)');
+			const following = await follow(url);
+			await db.query(
+				'create table month_1 partition of month for values from (0) to (10); insert into month_1 values (1)'
+			);
+			await told(following, 'the row', (now) => changesOf(now, 'month').length === 1);
+			const state = async () =>
+				(await db.query(`select rowcast.trigger_state('month') as state`)).rows[0].state;
+			await expect.poll(state, { timeout: 5_000 }).toBe('watched');
+			await db.query('truncate month_1');
+			await told(following, 'the truncation', (now) =>
+				changesOf(now, 'month').some(({ partition }) => partition?.table === 'month_1')
+			);
+			await following.close();
+		});
+	});
+
+	test('a trigger that is disabled or dropped is told as a problem where nobody mends it, and mended where all is watched', async () => {
+		const { url } = database();
+		await withClient(url, async (db) => {
+			await db.query('create table watched_one (id int primary key)');
+			await (await follow(url)).close();
+			const onlooker = await follow(url, { watch: null });
+			await db.query('alter table watched_one disable trigger user');
+			await told(
+				onlooker,
+				'the problem',
+				(now) => table(now, 'watched_one')?.problem?.includes('disabled') === true
+			);
+			expect(table(onlooker, 'watched_one')!.watched).toBe(false);
+			const { rows } = await db.query(
+				`select tgname from pg_trigger where tgrelid = 'watched_one'::regclass`
+			);
+			for (const { tgname } of rows) await db.query(`drop trigger "${tgname}" on watched_one`);
+			await told(
+				onlooker,
+				'the problem',
+				(now) => table(now, 'watched_one')?.problem?.includes('removed') === true
+			);
+			await onlooker.close();
+
+			const following = await follow(url);
+			await told(following, 'that it is mended', (now) => table(now, 'watched_one')?.watched === true);
+			await db.query('alter table watched_one disable trigger all');
+			await expect
+				.poll(
+					async () => (await db.query(`select rowcast.trigger_state('watched_one') as state`)).rows[0].state,
+					{ timeout: 5_000 }
+				)
+				.toBe('watched');
+			await following.close();
+		});
+	});
+
+	test('a table that a long transaction holds is told as a problem, blocks nobody for long, and is watched when it ends', async () => {
+		const { url } = database();
+		await withClients(url, 2, async ([holder, writer]) => {
+			const following = await follow(url);
+			await holder!.query('create table held (id int primary key)');
+			// In one transaction, so that it is held before anyone can watch it.
+			await holder!.query(
+				'drop table held; begin; create table held (id int primary key); commit; begin; insert into held values (0)'
+			);
+			let longest = 0;
+			for (const end = Date.now() + 3_000; Date.now() < end;) {
+				const started = performance.now();
+				await writer!
+					.query('insert into held values ($1)', [Date.now() * 100 + Math.floor(Math.random() * 100)])
+					.catch(() => {});
+				longest = Math.max(longest, performance.now() - started);
+				await new Promise((resolve) => setTimeout(resolve, 5));
+			}
+			expect(longest).toBeLessThan(1_500);
+			if (!table(following, 'held')?.watched)
+				expect(table(following, 'held')?.problem).toContain('long transaction');
+			await holder!.query('commit');
+			await told(following, 'that it is watched', (now) => table(now, 'held')?.watched === true);
+			await following.close();
+		});
+	});
+});
