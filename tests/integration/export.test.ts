@@ -1,6 +1,11 @@
 /** The past as a file, from the running server. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { chromium } from '@playwright/test';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Change } from '../../src/lib/protocol.ts';
+import { findBrowser } from '../support/browser.ts';
 import { useDatabase } from '../support/database.ts';
 import { eventually } from '../support/follow.ts';
 import { withClient } from '../support/postgres.ts';
@@ -116,4 +121,44 @@ test('one who leaves in the middle harms nothing', async () => {
 	aborted.abort();
 	expect((await lines('')).length).toBe(2504);
 	expect((await fetch(`${rowcast.url}/readyz`)).status).toBe(200);
+});
+
+test('a replay is one page that needs no server, whatever the rows hold', async () => {
+	await withClient(database().url, (client) =>
+		client.query(`insert into "Book" values (66, '</script><script>alert(1)//<!--', 9007199254740993)`)
+	);
+	const page = await eventually(
+		() => get('?format=html&table=public.Book').then((response) => response.text()),
+		(text) => text.includes('alert(1)')
+	);
+	expect(page).not.toContain('</script><script>alert');
+	const folder = await mkdtemp(path.join(tmpdir(), 'rowcast-replay-'));
+	await writeFile(path.join(folder, 'replay.html'), page);
+	const browser = await chromium.launch({
+		executablePath: findBrowser(),
+		// Chromium's sandbox does not work as root.
+		args: process.getuid?.() === 0 ? ['--no-sandbox'] : []
+	});
+	try {
+		const tab = await browser.newPage();
+		const problems: string[] = [];
+		tab.on('pageerror', (error) => problems.push(error.message));
+		tab.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+		await tab.goto(`file://${folder}/replay.html`);
+		const rows = tab.locator('#ledger > li');
+		const first = await rows.count();
+		for (let i = 0; i < 5; i++) await tab.getByTitle('Next change').click();
+		expect(await rows.count()).toBeGreaterThan(first);
+		expect(await rows.count()).toBe(5);
+		await rows.first().locator('summary').click();
+		expect(await rows.first().locator('table').textContent()).toContain('9007199254740993');
+		expect(await rows.first().locator('table').textContent()).toContain('</script>');
+		await tab.getByTitle('Previous change').click();
+		expect(await rows.count()).toBe(4);
+		await tab.keyboard.press('End');
+		expect(problems).toEqual([]);
+	} finally {
+		await browser.close();
+		await rm(folder, { recursive: true });
+	}
 });

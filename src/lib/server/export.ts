@@ -12,11 +12,13 @@ import {
 	type TableInfo
 } from '../protocol.ts';
 import type { Turnstile } from './limits.ts';
+import replay from './replay.html?raw';
 import type { Reader } from './types.ts';
 
 export const FORMATS = {
 	ndjson: 'application/x-ndjson; charset=utf-8',
-	csv: 'text/csv; charset=utf-8; header=present'
+	csv: 'text/csv; charset=utf-8; header=present',
+	html: 'text/html; charset=utf-8'
 } as const;
 export type Format = keyof typeof FORMATS;
 
@@ -36,16 +38,29 @@ export interface ExportRequest {
 	format: Format;
 }
 
-/** The file in pieces, in the order of ticks. What retention takes away meanwhile is told where it would stand. */
-export async function* exportChanges(
-	{ reader, turn, tables }: Past,
-	request: ExportRequest
-): AsyncGenerator<string> {
-	const { filter, until, format } = request;
-	const write = format === 'csv' ? csv(onlyTable(filter, tables())) : ndjson;
-	let { after } = request;
+/** How a file begins, goes on and ends. */
+interface Writer {
+	head: string;
+	write(entries: Entry[]): string;
+	tail: string;
+}
+
+/** What retention took away while the file was read is told where it would stand. */
+type Entry = Change | Gap;
+
+/** The file in pieces, in the order of ticks. */
+export async function* exportChanges(past: Past, request: ExportRequest): AsyncGenerator<string> {
+	const { head, write, tail } = writerOf(request, past.tables());
+	yield head;
+	for await (const entries of pagesOf(past, request)) yield write(entries);
+	yield tail;
+}
+
+async function* pagesOf(
+	{ reader, turn }: Past,
+	{ filter, after, until }: ExportRequest
+): AsyncGenerator<Entry[]> {
 	let from: Position | undefined;
-	yield write([], true);
 	for (;;) {
 		const { changes, next } = await turn(() =>
 			reader.changes({ filter, after, until, order: 'asc', limit: MAX_CHANGES, ...(from && { from }) })
@@ -55,24 +70,36 @@ export async function* exportChanges(
 		if (oldest > reached) {
 			// The page may lack what was pruned while it was read: it is read again behind the gap.
 			const end = oldest < until ? oldest : until;
-			yield write([{ after: String(reached), until: String(end), reason: 'pruned' }], false);
+			yield [{ after: String(reached), until: String(end), reason: 'pruned' }];
 			if (end === until) return;
 			after = oldest;
 			from = undefined;
 			continue;
 		}
-		if (changes.length > 0) yield write(changes, false);
+		if (changes.length > 0) yield changes;
 		if (!next) return;
 		from = next;
 	}
 }
 
-type Writer = (entries: (Change | Gap)[], first: boolean) => string;
+function writerOf({ format, filter }: ExportRequest, tables: TableInfo[]): Writer {
+	switch (format) {
+		case 'ndjson':
+			return { head: '', write: ndjson, tail: '' };
+		case 'csv':
+			return csv(onlyTable(filter, tables));
+		case 'html': {
+			const [head, tail] = replay.split('<!-- changes -->') as [string, string];
+			// Within a script element `<` could end it; in JSON it stands in strings only.
+			return { head, write: (entries) => ndjson(entries).replaceAll('<', '\\u003c'), tail };
+		}
+	}
+}
 
-const isGap = (entry: Change | Gap): entry is Gap => 'reason' in entry;
+const isGap = (entry: Entry): entry is Gap => 'reason' in entry;
 
 /** Each change as the protocol has it; a gap as `{"gap": …}`. */
-const ndjson: Writer = (entries) =>
+const ndjson = (entries: Entry[]) =>
 	entries.map((entry) => `${JSON.stringify(isGap(entry) ? { gap: entry } : entry)}\n`).join('');
 
 const COLUMNS = [
@@ -94,24 +121,21 @@ const COLUMNS = [
 function csv(table: TableInfo | undefined): Writer {
 	const names = table?.columns.map(({ name }) => name) ?? [];
 	const head = [...COLUMNS, ...names.flatMap((name) => [`before.${name}`, `after.${name}`])];
-	return (entries, first) =>
-		(first ? line(head) : '') +
-		entries
-			.map((entry) => {
-				if (isGap(entry))
-					return line(['', `${entry.after}-${entry.until}`, '', '', '', '', `GAP (${entry.reason})`]);
-				const rows = [entry.before, entry.after].map(
-					(row) => new Map(members(row).map(({ name, text }) => [name, text]))
-				);
-				return line([
-					...COLUMNS.map((column) => {
-						const value = entry[column] ?? '';
-						return typeof value === 'string' ? value : JSON.stringify(value);
-					}),
-					...names.flatMap((name) => rows.map((row) => valueOf(row.get(name))))
-				]);
-			})
-			.join('');
+	const write = (entry: Entry) => {
+		if (isGap(entry))
+			return line(['', `${entry.after}-${entry.until}`, '', '', '', '', `GAP (${entry.reason})`]);
+		const rows = [entry.before, entry.after].map(
+			(row) => new Map(members(row).map(({ name, text }) => [name, text]))
+		);
+		return line([
+			...COLUMNS.map((column) => {
+				const value = entry[column] ?? '';
+				return typeof value === 'string' ? value : JSON.stringify(value);
+			}),
+			...names.flatMap((name) => rows.map((row) => valueOf(row.get(name))))
+		]);
+	};
+	return { head: line(head), write: (entries) => entries.map(write).join(''), tail: '' };
 }
 
 const valueOf = (text: string | undefined) => (text === undefined || text === 'null' ? '' : plain(text));

@@ -6,6 +6,9 @@ import type { RequestHandler } from './$types';
 
 const STATUS: Record<string, number> = { BAD_REQUEST: 400, NOT_FOUND: 404, UNAVAILABLE: 503 };
 
+/** What a browser keeps in memory with ease. */
+const MAX_REPLAY = 200_000;
+
 /**
  * The changes of a view as a file: `/export?format=csv` with the address of the view behind it. X-Rowcast-Changes tells
  * how many there are at most: exactly so many where no condition on values is asked.
@@ -16,6 +19,12 @@ export const GET: RequestHandler = async ({ url, locals }) => {
 	try {
 		const request = await requestOf(url.searchParams, past);
 		const counts = await past.turn(() => past.reader.counts(request.filter, request.after, request.until));
+		const most = counts.reduce((sum, { rows }) => sum + rows, 0);
+		if (request.format === 'html' && request.filter.where === undefined && most > MAX_REPLAY)
+			throw new RequestError(
+				'BAD_REQUEST',
+				`A replay holds ${MAX_REPLAY} changes, and these are ${most}: choose a shorter time or fewer tables.`
+			);
 		const pieces = exportChanges(past, request);
 		const encoder = new TextEncoder();
 		const body = new ReadableStream<Uint8Array>({
@@ -31,7 +40,7 @@ export const GET: RequestHandler = async ({ url, locals }) => {
 				'content-type': FORMATS[request.format],
 				'content-disposition': `attachment; filename="rowcast-${request.after}-${request.until}.${request.format}"`,
 				'cache-control': 'no-store',
-				'x-rowcast-changes': String(counts.reduce((sum, { rows }) => sum + rows, 0))
+				'x-rowcast-changes': String(most)
 			}
 		});
 	} catch (error) {
