@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import pg from 'pg';
 import { Server } from 'socket.io';
 
-/** @type {{ database: string, channel?: string }} */
-const { database, channel = 'changes' } = JSON.parse(process.argv[2] ?? '{}');
+/** @type {{ database: string, channel?: string, port?: number }} */
+const { database, channel = 'changes', port: wanted = 0 } = JSON.parse(process.argv[2] ?? '{}');
 
 const http = createServer();
 const io = new Server(http, { serveClient: false });
@@ -16,7 +16,7 @@ client.on('notification', ({ payload }) => {
 });
 await client.connect();
 await client.query(`listen ${pg.escapeIdentifier(channel)}`);
-await new Promise((resolve) => http.listen(0, '127.0.0.1', () => resolve(undefined)));
+await new Promise((resolve) => http.listen(wanted, '127.0.0.1', () => resolve(undefined)));
 const { port } = /** @type {import('node:net').AddressInfo} */ (http.address());
 
 process.on('message', () => process.send?.(notifications));

@@ -56,9 +56,9 @@ export const execute = (url: string, sql: string, values?: unknown[]): Promise<R
 	});
 
 /** The product on this database, all of its tables watched, with room for all that a bench writes. */
-export const serve = (url: string): Promise<Rowcast> =>
+export const serve = (url: string, env: Record<string, string> = {}): Promise<Rowcast> =>
 	startRowcast({
-		env: { DATABASE_URL: url, ROWCAST_WATCH: 'all', ROWCAST_MAX_LOG: '64GB' },
+		env: { DATABASE_URL: url, ROWCAST_WATCH: 'all', ROWCAST_MAX_LOG: '64GB', ...env },
 		timeout: 60_000
 	});
 
@@ -66,7 +66,7 @@ export const serve = (url: string): Promise<Rowcast> =>
 export interface Helper {
 	process: ChildProcess;
 	ask<T>(request: string, payload?: unknown): Promise<T>;
-	stop(): Promise<void>;
+	stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 /** Resolves once the program has told that it is ready. */
@@ -94,8 +94,8 @@ export async function startHelper(file: string, options: unknown = {}): Promise<
 			child.send({ request, payload });
 			return answered;
 		},
-		async stop() {
-			child.kill();
+		async stop(signal) {
+			child.kill(signal);
 			await ended;
 		}
 	};
