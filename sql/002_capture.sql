@@ -79,16 +79,22 @@ language sql immutable security definer set search_path = pg_catalog, pg_temp as
 $$;
 comment on function rowcast.redact_text is 'The quick way to redact a small row, by the position of its columns; null where they are not what they were when the trigger was made, so that abbreviate() must do it.';
 
+create or replace function rowcast.leaf_size(slot int) returns bigint
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select pg_relation_size(oid) * 3 / 2 + pg_relation_size(reltoastrelid)
+	from pg_class where oid = format('rowcast.change_%s', slot)::regclass
+$$;
+comment on function rowcast.leaf_size is 'About what a leaf takes, from the sizes of two files: its index takes up to half of its table, and long values lie apart.';
+
 create or replace function rowcast.limits(out slot int, out stop timestamptz, out room bigint)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-	-- A leaf's table takes about half of what it takes with its index and its long values: half of the room keeps the limit.
 	select s.slot, l.opened_at + (select value::interval from rowcast.setting where name = 'retention'),
 		greatest((select value::bigint from rowcast.setting where name = 'max_log')
 			- (select coalesce(sum(pg_total_relation_size(format('rowcast.change_%s', k)::regclass)), 0)
-				from generate_series(0, 7) k where k <> s.slot)::bigint, 0) / 2
+				from generate_series(0, 7) k where k <> s.slot)::bigint, 0)
 	from rowcast.state s join rowcast.leaf l using (slot)
 $$;
-comment on function rowcast.limits is 'The leaf in use, until when, and up to which size of its table in bytes.';
+comment on function rowcast.limits is 'The leaf in use, until when, and up to which leaf_size().';
 
 create or replace function rowcast.write_capture() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'iso' as $w$
@@ -105,7 +111,7 @@ begin
 	select l.slot, l.stop, l.room into slot, stop, room from rowcast.limits() l;
 	leaf := format('rowcast.change_%s', slot);
 	-- A table grows by no more than what the write-ahead log has of it.
-	full_at := trunc(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') + greatest(room - pg_relation_size(leaf), 0) * 0.9);
+	full_at := trunc(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') + greatest(room - rowcast.leaf_size(slot), 0) * 0.9);
 	-- The two limits hold while no server runs to move to the next leaf; a server that finds one reached tells a gap.
 	execute format($f$
 create or replace function rowcast.capture() returns trigger
@@ -119,7 +125,8 @@ begin
 	-- Every function named in a condition costs each transaction that comes here a third of a microsecond, and the size
 	-- of a file ten times that: it is asked only once the write-ahead log has grown by what there was room for.
 	if clock_timestamp() > %1$L::timestamptz or pg_current_wal_insert_lsn() > %6$L::pg_lsn then
-		if clock_timestamp() > %1$L::timestamptz or pg_relation_size(%2$s::regclass) > %3$s then
+		if clock_timestamp() > %1$L::timestamptz
+			or pg_relation_size(%2$s::regclass) * 3 / 2 + pg_relation_size(%8$s::regclass) > %3$s then
 			return null;
 		end if;
 	end if;
@@ -158,7 +165,8 @@ begin
 end
 $b$ $f$, stop, leaf::oid, room, max_value, slot,
 		to_hex(div(full_at, 4294967296)::bigint) || '/' || to_hex(mod(full_at, 4294967296)::bigint),
-		1 << (32 - position('1' in max_value::bit(32)::text)));
+		1 << (32 - position('1' in max_value::bit(32)::text)),
+		(select reltoastrelid from pg_class where oid = leaf));
 end
 $w$;
 comment on function rowcast.write_capture is 'Writes the trigger function rowcast.capture() for the leaf in use and the settings, as constants: looking them up would cost every writer.';
@@ -233,7 +241,7 @@ begin
 		join pg_trigger t on t.tgrelid = p.relid and t.tgfoid = 'rowcast.capture_truncate'::regproc and t.tgenabled = 'A'
 		where p.relid <> tg_relid;
 	perform set_config('rowcast.truncate', format('%s %s %s', tg_relid, statement, below), true) where below > 0;
-	if clock_timestamp() > l.stop or pg_relation_size(format('rowcast.change_%s', l.slot)::regclass) > l.room then
+	if clock_timestamp() > l.stop or rowcast.leaf_size(l.slot) > l.room then
 		return null;
 	end if;
 	execute format('insert into rowcast.change_%s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),

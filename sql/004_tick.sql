@@ -145,7 +145,7 @@ begin
 		return 'busy';
 	end if;
 	select l.* into open_leaf from rowcast.leaf l join rowcast.state s using (slot);
-	used := pg_relation_size(format('rowcast.change_%s', open_leaf.slot)::regclass);
+	used := rowcast.leaf_size(open_leaf.slot);
 	select sum(pg_total_relation_size(format('rowcast.change_%s', k)::regclass)) into total from generate_series(0, 7) k;
 	-- The very conditions of rowcast.capture(), with which it turns changes away.
 	turned_away := (select clock_timestamp() > l.stop or used > l.room from rowcast.limits() l);

@@ -25,7 +25,7 @@ alter table rowcast.state add column if not exists rolled bigint not null defaul
 comment on column rowcast.state.rolled is 'The counts of every tick up to this one are in rowcast.rate.';
 
 create or replace function rowcast.roll_up() returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
 	since bigint := (select greatest(rolled, oldest) from rowcast.state);
 	until bigint;

@@ -14,7 +14,7 @@ alter table rowcast.leaf add column if not exists row_keys jsonb;
 comment on column rowcast.leaf.row_keys is 'Where the leaf has an index of rows: the primary key columns that it is made of, by relation. Made once nobody appends to the leaf: writers never pay for it.';
 
 create or replace function rowcast.tick_of(x xid8, near timestamptz) returns bigint
-language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
 	lo bigint;  -- does not see x
 	hi bigint;  -- sees x
