@@ -1,6 +1,7 @@
 /** What the screen shows, as an address: a link opens the same view for a colleague, and Back works. */
 
-import { OPS, type Filter, type Op, type TableName } from './protocol.ts';
+import { split } from './filter/scope.ts';
+import { OPS, type Filter, type Op, type TableInfo, type TableName } from './protocol.ts';
 import { tableKey } from './change.ts';
 
 /** Spans of the chart, and the step of each: enough bars to see a shape, few enough to tell them apart. */
@@ -63,16 +64,46 @@ export function formatView({ tables, without, ops, where, span, past }: View): s
 	return text && `?${text}`;
 }
 
-/** The filter that a view asks the server for, given the tables there are. */
-export function filterOf({ tables, without, ops, where }: View, known: readonly TableName[]): Filter {
-	const left = new Set(without.map(tableKey));
-	const chosen =
-		tables.length > 0 ? tables : left.size > 0 ? known.filter((table) => !left.has(tableKey(table))) : null;
+/** Chosen tables that the database does not have. */
+export function missingTables({ tables }: View, known: readonly TableName[]): TableName[] {
+	const there = new Set(known.map(tableKey));
+	return there.size === 0 ? [] : tables.filter((table) => !there.has(tableKey(table)));
+}
+
+/**
+ * The filter that a view asks the server for, given the tables there are: a table that is missing is passed over. What
+ * the text says of tables and ops alone narrows counters and chart too.
+ */
+export function filterOf(view: View, known: readonly TableInfo[]): Filter {
+	const text = split(view.where, known);
+	const said: Filter = text.ok ? text.filter : { where: view.where.trim() };
+	const chosen = both(tablesOf(view, known), said.tables, tableKey);
+	const ops = both(view.ops.length > 0 ? view.ops : undefined, said.ops, String);
 	return {
 		...(chosen ? { tables: chosen.map(({ schema, table }) => ({ schema, table })) } : {}),
-		...(ops.length > 0 ? { ops } : {}),
-		...(where.trim() ? { where: where.trim() } : {})
+		...(ops ? { ops } : {}),
+		...(said.where ? { where: said.where } : {})
 	};
+}
+
+/** The tables that were chosen by click; undefined where all are shown. */
+function tablesOf(view: View, known: readonly TableName[]): readonly TableName[] | undefined {
+	const missing = new Set(missingTables(view, known).map(tableKey));
+	const there = view.tables.filter((table) => !missing.has(tableKey(table)));
+	if (there.length > 0) return there;
+	const left = new Set(view.without.map(tableKey));
+	return left.size > 0 ? known.filter((table) => !left.has(tableKey(table))) : undefined;
+}
+
+/** What is in both lists; an undefined one holds everything. */
+function both<T>(
+	a: readonly T[] | undefined,
+	b: readonly T[] | undefined,
+	key: (item: T) => string
+): T[] | undefined {
+	if (!a || !b) return (a ?? b) as T[] | undefined;
+	const keys = new Set(b.map(key));
+	return a.filter((item) => keys.has(key(item)));
 }
 
 /** Whether a table's changes are in the view. */

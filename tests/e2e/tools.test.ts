@@ -48,6 +48,8 @@ test('a stretch of the chart is chosen by dragging, and by keyboard; Esc returns
 	await expect(counter(page, 'Book', 'INSERT')).toHaveText('0');
 	await page.keyboard.press('Escape');
 	await expect(lines(page)).toHaveCount(2);
+	// The keyboard starts where the pointer is, else at the present.
+	await page.mouse.move(5, 5);
 	await chart.focus();
 	for (let i = 0; i < 20; i++) await page.keyboard.press('Shift+ArrowLeft');
 	await page.keyboard.press('Enter');

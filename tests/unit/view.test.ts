@@ -1,7 +1,26 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { OPS } from '../../src/lib/protocol.ts';
-import { DEFAULT_SPAN, filterOf, formatView, parseView, SPANS, toggled } from '../../src/lib/view.ts';
+import { OPS, type TableInfo } from '../../src/lib/protocol.ts';
+import {
+	DEFAULT_SPAN,
+	filterOf,
+	formatView,
+	missingTables,
+	parseView,
+	SPANS,
+	toggled
+} from '../../src/lib/view.ts';
+
+/** A table of these columns. */
+const info = (table: string): TableInfo => ({
+	schema: 'public',
+	table,
+	watched: true,
+	columns: [],
+	primaryKey: [],
+	references: []
+});
+const name = (table: string) => ({ schema: 'public', table });
 
 const plain = parseView(new URLSearchParams());
 
@@ -30,9 +49,28 @@ test('what cannot be read is left at its default', () => {
 	expect(view).toEqual(plain);
 });
 
+test('a table that the database does not have is told, and the rest is shown', () => {
+	const view = parseView(new URLSearchParams('table=nope&table=Book'));
+	const known = [info('Book')];
+	expect(missingTables(view, known)).toEqual([{ schema: 'public', table: 'nope' }]);
+	expect(filterOf(view, known).tables).toEqual([name('Book')]);
+	expect(filterOf({ ...view, tables: [view.tables[0]!] }, known).tables).toBeUndefined();
+});
+
+test('what the text says of tables and ops alone narrows the counters too', () => {
+	const known = ['a', 'b', 'c'].map(info);
+	expect(filterOf({ ...plain, where: 'table:a op:update n>1' }, known)).toEqual({
+		tables: [name('a')],
+		ops: ['UPDATE'],
+		where: 'n>1'
+	});
+	const both = { ...plain, tables: [name('a'), name('b')], where: '(table:b or table:c)' };
+	expect(filterOf(both, known)).toEqual({ tables: [name('b')] });
+});
+
 test('leaving tables out asks for the others', () => {
-	const known = ['a', 'b', 'c'].map((table) => ({ schema: 'public', table }));
-	expect(filterOf({ ...plain, without: [known[1]!] }, known).tables).toEqual([known[0], known[2]]);
+	const known = ['a', 'b', 'c'].map(info);
+	expect(filterOf({ ...plain, without: [known[1]!] }, known).tables).toEqual([name('a'), name('c')]);
 });
 
 test('any view comes back from its address', () => {

@@ -34,6 +34,8 @@ export class Player {
 	playing = $state(false);
 	speed: number = $state(1);
 	loading = $state(false);
+	/** Whether the log holds no tick of the stretch: it was pruned, or the log is younger. */
+	empty = $state(false);
 	/** Told where the playhead came to rest. */
 	onrest: (at: number) => void = () => {};
 	/** The stretch that is opened next begins to play. */
@@ -83,6 +85,7 @@ export class Player {
 			});
 			if (opening !== this.#opened) return;
 			this.#rates = rates;
+			this.empty = rates.after === rates.tick;
 			await this.#place(this.playWhenOpen ? this.#firstActivity() : at);
 			if (opening !== this.#opened) return;
 			if (wasPlaying || this.playWhenOpen) this.play();

@@ -6,12 +6,13 @@
  */
 
 import { noTallies, type Tallies } from '../buckets.ts';
+import { tableLabel } from '../change.ts';
 import { connect, Refused, type Client, type Link, type Subscription } from '../client/index.ts';
 import { Delay } from '../delay.ts';
 import { clockTime, duration } from '../format.ts';
 import { differences } from '../schema.ts';
 import type { Gap, Hello, State, TableInfo, TickMessage } from '../protocol.ts';
-import { filterOf, parseView, type View } from '../view.ts';
+import { filterOf, missingTables, parseView, type View } from '../view.ts';
 import { Board, RATE_STEP_MS, RATE_STEPS } from './board.svelte.ts';
 import { Ledger } from './ledger.svelte.ts';
 import { Player } from './player.svelte.ts';
@@ -62,6 +63,14 @@ export class Session {
 	/** The filter of the view, as the server takes it; without its text where the server does not. */
 	get filter() {
 		return filterOf(this.problem === null ? this.view : { ...this.view, where: '' }, this.tables);
+	}
+
+	/** What of the view cannot be shown, in one sentence; null where all of it is. */
+	get notice(): string | null {
+		const missing = missingTables(this.view, this.tables).map(tableLabel);
+		if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
+		if (this.player.stretch && this.player.empty) return 'The log holds nothing of this time';
+		return null;
 	}
 
 	/** Whether what is shown is the present and known to be whole. */
