@@ -96,8 +96,30 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.limits is 'The leaf in use, until when, and up to which leaf_size().';
 
+alter table rowcast.leaf add column if not exists stop timestamptz, add column if not exists room bigint;
+comment on column rowcast.leaf.stop is 'After this, rowcast.capture() turns changes away from it.';
+comment on column rowcast.leaf.room is 'The leaf_size() beyond which rowcast.capture() turns changes away from it; null once that is noted and it is closed.';
+
+create or replace function rowcast.note_gap() returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	-- A closed leaf too: a long statement goes on appending to it.
+	turned_away boolean := (select coalesce(bool_or(rowcast.leaf_size(slot) > room or closed_at is null and clock_timestamp() > stop), false)
+		from rowcast.leaf where room is not null);
+begin
+	if turned_away then
+		insert into rowcast.gap (after, until, reason)
+			select captured, (select max(n) from rowcast.tick) + 1, 'capture' from rowcast.state on conflict do nothing;
+		update rowcast.leaf set room = null where closed_at is not null and rowcast.leaf_size(slot) > room;
+	end if;
+	return turned_away;
+end
+$$;
+comment on function rowcast.note_gap is 'Notes a gap where rowcast.capture() has turned changes away, by the very limits that it was written with: true then.';
+
 create or replace function rowcast.write_capture() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'iso' as $w$
+<<write_capture>>
 declare
 	-- Two at once would fail with "tuple concurrently updated". First, so that the rest is read under the lock.
 	alone text := pg_advisory_xact_lock(1920103279, 0);
@@ -108,7 +130,9 @@ declare
 	leaf regclass;
 	full_at numeric;
 begin
+	perform rowcast.note_gap();
 	select l.slot, l.stop, l.room into slot, stop, room from rowcast.limits() l;
+	update rowcast.leaf l set stop = write_capture.stop, room = write_capture.room where l.slot = write_capture.slot;
 	leaf := format('rowcast.change_%s', slot);
 	-- A table grows by no more than what the write-ahead log has of it.
 	full_at := trunc(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') + greatest(room - rowcast.leaf_size(slot), 0) * 0.9);
@@ -224,7 +248,7 @@ declare
 	statement text := extract(epoch from statement_timestamp())::text;
 	below int;
 	extra jsonb;
-	l record := rowcast.limits();
+	l rowcast.leaf;
 begin
 	if tg_relid <> target then
 		if not exists (select from pg_partition_ancestors(tg_relid) a where a.relid = target) then
@@ -241,6 +265,7 @@ begin
 		join pg_trigger t on t.tgrelid = p.relid and t.tgfoid = 'rowcast.capture_truncate'::regproc and t.tgenabled = 'A'
 		where p.relid <> tg_relid;
 	perform set_config('rowcast.truncate', format('%s %s %s', tg_relid, statement, below), true) where below > 0;
+	select f.* into l from rowcast.leaf f join rowcast.state s using (slot);
 	if clock_timestamp() > l.stop or rowcast.leaf_size(l.slot) > l.room then
 		return null;
 	end if;

@@ -90,7 +90,9 @@ declare
 	next_slot int := (current_slot + 1) % 8;
 begin
 	if (select opened_at is null from rowcast.leaf where slot = next_slot) then
-		update rowcast.leaf set closed_at = clock_timestamp(), closed_tick = (select max(n) from rowcast.tick) where slot = current_slot;
+		perform rowcast.note_gap();
+		update rowcast.leaf set closed_at = clock_timestamp(), closed_tick = (select max(n) from rowcast.tick),
+			room = case when rowcast.leaf_size(slot) <= room then room end where slot = current_slot;
 		update rowcast.leaf set opened_at = clock_timestamp(), closed_at = null, closed_tick = null where slot = next_slot;
 		update rowcast.state set slot = next_slot;
 		perform rowcast.write_capture();
@@ -112,6 +114,7 @@ begin
 	end if;
 	-- Waits for nobody who appends to it; once held, whoever did has ended.
 	execute format('lock table rowcast.change_%s in access exclusive mode', old.slot);
+	perform rowcast.note_gap();
 	perform rowcast.advance();
 	-- The tick by which all of the leaf is out: it is pruned up to there, so that no tick is cut in half.
 	execute format('select min(t.n) from rowcast.tick t where t.n >= $1 and not exists (
@@ -124,6 +127,7 @@ begin
 	perform rowcast.drop_row_index(old.slot);
 	update rowcast.leaf set opened_at = null, closed_at = null, closed_tick = null where slot = old.slot;
 	update rowcast.state set oldest = greatest(oldest, last_tick);
+	perform rowcast.write_capture();  -- there is more room now
 	return true;
 end
 $$;
@@ -147,12 +151,7 @@ begin
 	select l.* into open_leaf from rowcast.leaf l join rowcast.state s using (slot);
 	used := rowcast.leaf_size(open_leaf.slot);
 	select sum(pg_total_relation_size(format('rowcast.change_%s', k)::regclass)) into total from generate_series(0, 7) k;
-	-- The very conditions of rowcast.capture(), with which it turns changes away.
-	turned_away := (select clock_timestamp() > l.stop or used > l.room from rowcast.limits() l);
-	if turned_away then
-		insert into rowcast.gap (after, until, reason)
-			select captured, head + 1, 'capture' from rowcast.state on conflict do nothing;
-	end if;
+	turned_away := rowcast.note_gap();
 	-- In pieces, so that it neither takes long nor makes autovacuum lag behind.
 	with gone as (delete from rowcast.tick_count where (tick, relation, op) in (
 		select tick, relation, op from rowcast.tick_count where tick <= (select oldest from rowcast.state) order by tick limit 20000) returning 1)
