@@ -13,6 +13,8 @@ export interface Relations extends Catalog {
 	relation(id: string): Relation | undefined;
 	/** The numbers of a table: several where it was dropped and made again. */
 	ids(table: TableName): string[];
+	/** Whether a foreign key leads to it. */
+	referenced(table: TableName): boolean;
 	/** Problems that only the one who watches knows, by table; told with the next refresh. */
 	problems: Map<string, string>;
 }
@@ -25,12 +27,14 @@ export function makeCatalog(pool: Pick<pg.Pool, 'query'>): Relations {
 	let tables: TableInfo[] = [];
 	let byId = new Map<string, Relation>();
 	let byName = new Map<string, string[]>();
+	let parents = new Set<string>();
 	const problems = new Map<string, string>();
 
 	return {
 		problems,
 		tables: () => tables,
 		relation: (id) => byId.get(id),
+		referenced: (table) => parents.has(nameOf(table)),
 		ids: (table) => byName.get(nameOf(table)) ?? [],
 		async refresh() {
 			const now = (await pool.query(FINGERPRINT)).rows[0].fingerprint + JSON.stringify([...problems]);
@@ -40,12 +44,18 @@ export function makeCatalog(pool: Pick<pg.Pool, 'query'>): Relations {
 			tables = rows.map(({ info }) => {
 				const { state, ...table } = JSON.parse(info);
 				const problem = problems.get(nameOf(table)) ?? PROBLEMS[state] ?? unindexed.get(nameOf(table));
-				return { ...table, watched: state === 'watched' || state === 'out of date', ...(problem && { problem }) };
+				return {
+					...table,
+					watched: state === 'watched' || state === 'out of date',
+					...(problem && { problem })
+				};
 			});
+			parents = new Set(tables.flatMap(({ references }) => references.map(nameOf)));
 			const keys = new Map(tables.map((table) => [nameOf(table), table.primaryKey]));
 			byId = new Map();
 			byName = new Map();
-			for (const { id, schema, name } of (await pool.query('select id, schema, name from rowcast.relation')).rows) {
+			for (const { id, schema, name } of (await pool.query('select id, schema, name from rowcast.relation'))
+				.rows) {
 				const table = { schema, table: name };
 				byId.set(id, { ...table, primaryKey: keys.get(nameOf(table)) ?? [] });
 				byName.set(nameOf(table), [...(byName.get(nameOf(table)) ?? []), id]);

@@ -66,7 +66,13 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 	function tell(next: State['database'], message?: string) {
 		if (state.database === next && state.message === message) return;
 		const since = state.database === next ? state.since : new Date().toISOString();
-		state = { database: next, head: String(shown ?? head), lagMs: state.lagMs, since, ...(message && { message }) };
+		state = {
+			database: next,
+			head: String(shown ?? head),
+			lagMs: state.lagMs,
+			since,
+			...(message && { message })
+		};
 		events.state(state);
 	}
 
@@ -76,7 +82,20 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		const lagMs = Math.max(0, Math.round(Date.now() + clockOffset - Date.parse(last.at)));
 		state = { ...state, head: String(shown), lagMs };
 		tell(lagMs > CATCHING_UP_MS && shown < head ? 'catching-up' : 'live');
+		if (
+			ticks.some(({ counts }) => counts.some((count) => count.op === 'UPDATE' && catalog.referenced(count)))
+		) {
+			announce();
+		}
 		await events.ticks(ticks);
+	}
+
+	/** Up to which tick references were asked for. */
+	let announcedTo: bigint | undefined;
+	function announce() {
+		if (!leader || shown === announcedTo || shown === undefined) return;
+		announcedTo = shown;
+		references.due(shown);
 	}
 
 	/** Hands on what is new, one batch after the other; a call while one is under way makes it look again. */
@@ -150,10 +169,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		leader = makeLeader({
 			client,
 			viewers,
-			ticked: (next, changes, rows) => {
-				advanceTo(next, rows);
-				if (changes > 0) references.due(next);
-			}
+			ticked: (next, rows) => advanceTo(next, rows)
 		});
 		await leader.run();
 	}
@@ -194,7 +210,8 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 			.then(() => client.query('select rowcast.index_leaf()'))
 			.catch((err) => {
 				// Someone still writes there: next time.
-				if (err.code !== '55P03' && !closed) log.warn({ err }, 'indexing the rows of the log failed; trying again');
+				if (err.code !== '55P03' && !closed)
+					log.warn({ err }, 'indexing the rows of the log failed; trying again');
 			})
 			.finally(() => {
 				indexing = undefined;
@@ -205,6 +222,8 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 	/** Keeps the log within its limits (as leader) and the catalogue current. */
 	async function keepHouse() {
 		if (leader) {
+			// Ticks without a cause, so that the next cause has few of them to look through; and what a leader before left.
+			announce();
 			const { rows } = await pool.query('select rowcast.maintain() as due');
 			if (rows[0].due === 'prune') {
 				await pool.query('select rowcast.prune()').catch((err) => {
@@ -223,7 +242,12 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		if (leader && (changed || catalog.problems.size > 0)) {
 			const client = await pool.connect();
 			try {
-				await watchConfigured(client, { ...config, watch: config.watch === 'all' ? 'all' : null }, catalog, log);
+				await watchConfigured(
+					client,
+					{ ...config, watch: config.watch === 'all' ? 'all' : null },
+					catalog,
+					log
+				);
 			} finally {
 				client.release();
 			}
@@ -232,7 +256,6 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 			events.tables(catalog.tables());
 		}
 	}
-
 
 	/** One connection's life. */
 	async function session(ready: () => void) {
@@ -287,7 +310,8 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 				if (closed) return;
 				const message = explain(err)?.message ?? 'The database cannot be followed; the log says why.';
 				const starting = ['57P03', '53300'].includes((err as { code?: string }).code ?? '');
-				if (!started && !(starting && Date.now() < patience)) return fail(explain(err) ? new StartError(message, { cause: err }) : err);
+				if (!started && !(starting && Date.now() < patience))
+					return fail(explain(err) ? new StartError(message, { cause: err }) : err);
 				log.warn({ err }, message);
 				// It was silent: the pool's connections are too.
 				if (err instanceof Error && /timeout/i.test(err.message)) breakAll(pool, err);

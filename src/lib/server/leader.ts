@@ -50,7 +50,7 @@ export interface LeaderOptions {
 	/** Viewers of this server. */
 	viewers: () => number;
 	/** The newest tick, told after every step and not awaited; with its rows as the query TICKS answers them, if few. */
-	ticked: (head: bigint, changes: number, rows: unknown[][]) => void;
+	ticked: (head: bigint, rows: unknown[][]) => void;
 }
 
 export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
@@ -90,8 +90,7 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 		rung = false;
 	}
 
-	const ringsAreThick = () =>
-		rings.length === THICK_RINGS && Date.now() - (rings[0] as number) < THICK_MS;
+	const ringsAreThick = () => rings.length === THICK_RINGS && Date.now() - (rings[0] as number) < THICK_MS;
 
 	async function watched(): Promise<boolean> {
 		if (viewers() > 0) return true;
@@ -116,7 +115,9 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 		const { silent } = await query(`select current_setting('max_prepared_transactions')::int > 0 as silent`);
 		while (running) {
 			const started = performance.now();
-			const { rows } = await client.query<[settled: boolean, head: string, changes: string, ...tick: unknown[]]>({
+			const { rows } = await client.query<
+				[settled: boolean, head: string, changes: string, ...tick: unknown[]]
+			>({
 				name: 'step',
 				text: STEP,
 				values: [barrier, READ_ALONG],
@@ -131,7 +132,7 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 				windowChanges = 0;
 			}
 			const read = changes !== '0' && rows[0]![4] !== null;
-			ticked(BigInt(head), Number(changes), read ? rows.map((row) => row.slice(3)) : []);
+			ticked(BigInt(head), read ? rows.map((row) => row.slice(3)) : []);
 
 			if (!(await watched())) {
 				await awaken('dozing');

@@ -26,7 +26,10 @@ export function makeReferences(pool: pg.Pool, log: Log, appended: () => void): R
 	async function announce(until: bigint): Promise<void> {
 		const client = await pool.connect();
 		try {
-			await client.query(`begin; set local statement_timeout = ${TIMEOUT_MS}`);
+			// Nobody sees them before the next tick, whose commit waits for the disk.
+			await client.query(
+				`begin; set local statement_timeout = ${TIMEOUT_MS}; set local synchronous_commit = off`
+			);
 			const { rows } = await client.query('select * from rowcast.announce($1, $2, $3)', [
 				until,
 				MAX_CAUSES,
@@ -35,7 +38,10 @@ export function makeReferences(pool: pg.Pool, log: Log, appended: () => void): R
 			await client.query('commit');
 			const [{ appended: count, skipped }] = rows;
 			if (skipped !== '0') {
-				log.warn({ tick: String(until), skipped }, 'references of changed rows were not announced: too many at once');
+				log.warn(
+					{ tick: String(until), skipped },
+					'references of changed rows were not announced: too many at once'
+				);
 			}
 			if (count !== '0') appended();
 			client.release();
@@ -55,7 +61,7 @@ export function makeReferences(pool: pg.Pool, log: Log, appended: () => void): R
 		due(tick) {
 			wanted = tick;
 			working ??= (async () => {
-				for (let done = -1n; done < wanted; ) {
+				for (let done = -1n; done < wanted;) {
 					done = wanted;
 					await announce(done);
 				}
