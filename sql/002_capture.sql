@@ -214,9 +214,10 @@ begin
 		end if;
 	end if;
 	if args[1] is not null then
-		-- By number in the watched table: a rename keeps it, and a partition numbers its columns in its own way.
+		-- By number in the watched table: a rename keeps it, and a partition numbers its columns in its own way. By name
+		-- too: in a restored dump the numbers may be others.
 		redacted := array(select c.attname::text from rowcast.relation t join pg_attribute c on c.attrelid = t.oid
-			where t.id = args[0]::int and c.attnum = any (args[1]::int[]));
+			where t.id = args[0]::int and c.attnum = any (args[1]::int[])) || args[2]::text[];
 	end if;
 	r := rowcast.abbreviate(old_row, source, redacted, max_value);
 	b := r.row_json;

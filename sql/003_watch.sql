@@ -179,6 +179,30 @@ end
 $$;
 comment on function rowcast.redact(regclass, text[]) is 'Replaces the values of these columns of a table before they reach the log, from now on; none named ends it. Choose before watching: what is recorded stays.';
 
+alter table rowcast.relation add column if not exists redacted_names text[] not null default '{}';
+comment on column rowcast.relation.redacted_names is 'The names of the redacted columns when last looked at: in a restored dump their numbers may be others.';
+
+create or replace function rowcast.note_names() returns void
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+	update rowcast.relation r set schema = n.schema, name = n.name, redacted_names = n.redacted
+	from (select o.id, s.nspname::text as schema, c.relname::text as name,
+			array(select a.attname::text from pg_attribute a where a.attrelid = o.oid and a.attnum = any (o.redacted) order by a.attnum) as redacted
+		from rowcast.relation o join pg_class c on c.oid = o.oid join pg_namespace s on s.oid = c.relnamespace) n
+	where n.id = r.id and (r.schema, r.name, r.redacted_names) is distinct from (n.schema, n.name, n.redacted)
+$$;
+comment on function rowcast.note_names is 'Follows tables and redacted columns that were renamed. Part of maintain().';
+
+create or replace function rowcast.find_by_name() returns void
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+	update rowcast.relation set oid = (4294967295 - id)::bigint::oid;  -- no two may meet on the way
+	update rowcast.relation r
+	set oid = w.oid, redacted = array(select a.attnum::int from pg_attribute a
+		where a.attrelid = w.oid and a.attname = any (r.redacted_names) and a.attnum > 0 order by a.attnum)
+	from rowcast.watchable() w
+	where r.id = (select max(o.id) from rowcast.relation o where (o.schema, o.name) = (w.schema, w.name))
+$$;
+comment on function rowcast.find_by_name is 'Finds the watched tables and redacted columns by name, where a dump was restored: their oids and numbers are others. Part of begin_epoch().';
+
 create or replace function rowcast.set_redacted(target regclass, columns text[]) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -188,7 +212,11 @@ begin
 	insert into rowcast.relation as r (oid, schema, name, watched, redacted)
 	select w.oid, w.schema, w.name, false, numbers from rowcast.watchable() w where w.oid = target
 	on conflict (oid) do update set redacted = excluded.redacted where r.redacted <> excluded.redacted;
-	return found;
+	if not found then
+		return false;
+	end if;
+	perform rowcast.note_names();
+	return true;
 end
 $$;
 comment on function rowcast.set_redacted is 'Notes the redacted columns of a table. Part of redact().';

@@ -75,6 +75,8 @@ begin
 			truncate rowcast.change, rowcast.tick, rowcast.tick_count, rowcast.rate, rowcast.gap;
 			insert into rowcast.tick values (0, clock_timestamp(), pg_current_snapshot());
 			update rowcast.state set oldest = 0, captured = 0, referenced = 0, rolled = 0;
+			perform rowcast.find_by_name();
+			perform rowcast.write_capture();
 		end if;
 		update rowcast.state set cluster = here, epoch = case when was = '' then epoch else gen_random_uuid() end;
 	end if;
@@ -158,9 +160,7 @@ begin
 	select count(*) into swept from gone;
 	delete from rowcast.tick where n in (select n from rowcast.tick where n < (select oldest from rowcast.state) order by n limit 20000);
 	delete from rowcast.gap where until <= (select oldest from rowcast.state);
-	update rowcast.relation r set schema = n.nspname, name = c.relname
-		from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where c.oid = r.oid and (r.schema, r.name) is distinct from (n.nspname::text, c.relname::text);
+	perform rowcast.note_names();
 	perform rowcast.roll_up();
 	if not turned_away then
 		update rowcast.state set captured = head where captured <> head;

@@ -1,10 +1,60 @@
+import { exec } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { majors } from '../support/database.ts';
-import { follow, openLog } from '../support/follow.ts';
-import { startPostgres, type Cluster } from '../support/postgres.ts';
+import { majors, useDatabase } from '../support/database.ts';
+import { follow, openLog, watchAll } from '../support/follow.ts';
+import { startPostgres, systemMajors, withClient, type Cluster } from '../support/postgres.ts';
+
+const bin = `/usr/lib/postgresql/${systemMajors().at(-1)}/bin`;
+
+describe.skipIf(systemMajors().length === 0)('a dump that is restored', () => {
+	const [major] = systemMajors().slice(-1);
+	const source = useDatabase({ major });
+	const target = useDatabase({ major });
+
+	test('is another log, of the same tables, and redacts the same columns', async () => {
+		await withClient(source().url, async (db) => {
+			await db.query(
+				'create table other (id int); create table person (gone int, id int primary key, name text, secret text)'
+			);
+			await db.query('alter table person drop column gone; drop table other');
+			await watchAll(source().url);
+			await db.query(`select rowcast.redact('person', 'secret')`);
+			await db.query('alter table person rename secret to secrets');
+			await db.query('select rowcast.begin_epoch(), rowcast.maintain()');
+			await db.query(`insert into person values (1, 'n', 'hidden')`);
+		});
+		await withClient(target().url, (db) => db.query('create table makes_other_oids (id int)'));
+		await promisify(exec)(
+			`${bin}/pg_dump -d "${source().url}" | ${bin}/psql -q -v ON_ERROR_STOP=1 -d "${target().url}"`
+		);
+		await withClient(target().url, async (db) => {
+			const told: (string | null)[] = [];
+			const write = async (id: number) =>
+				db.query('insert into person values ($1, repeat($2, 20000), $3)', [id, 'n', 'CANARY']);
+			await write(2);
+			await db.query(`insert into person values (3, 'n', 'CANARY')`);
+			const following = await follow(target().url);
+			expect(following.follower.epoch).not.toBe(
+				(await withClient(source().url, (db) => db.query('select epoch from rowcast.state'))).rows[0].epoch
+			);
+			await write(4);
+			await db.query(`insert into person values (5, 'n', 'CANARY')`);
+			await following.until('the rows', ({ ticks }) => ticks.flatMap(({ changes }) => changes).length >= 2);
+			told.push(...following.ticks.flatMap(({ changes }) => changes).map(({ after }) => after));
+			expect(
+				following.tables.find(({ table }) => table === 'person')?.columns.map(({ redacted }) => redacted)
+			).toEqual([false, false, true]);
+			await following.close();
+			expect(told).toHaveLength(2);
+			const { rows } = await db.query('select after from rowcast.change');
+			expect(JSON.stringify([told, rows])).not.toContain('CANARY');
+		});
+	});
+});
 
 describe.each(majors().filter((major) => [18, 13].includes(major)))('redaction on PostgreSQL %i', (major) => {
 	let cluster: Cluster;
