@@ -33,14 +33,14 @@ export interface Watcher {
 export interface WatcherOptions extends SubscribeRequest {
 	/** Keep the changes themselves. */
 	keep?: boolean;
-	/** Called for each message before it is acknowledged. */
-	before?: () => Promise<void>;
+	/** Called for each change. */
+	each?: (change: Change) => void;
 }
 
 /** Connects and subscribes, in stream mode unless told otherwise. Resolves once the server accepted it. */
 export async function watch(
 	url: string,
-	{ keep = true, before, ...request }: WatcherOptions = {}
+	{ keep = true, each, ...request }: WatcherOptions = {}
 ): Promise<Watcher> {
 	const waiting = new Set<() => void>();
 	const marks = new Map<string, bigint>();
@@ -64,13 +64,15 @@ export async function watch(
 	const subscription = client.subscribe(
 		{ mode: 'stream', ...request },
 		{
-			async tick({ from, tick, changes, counts, omitted, more }) {
+			tick({ from, tick, changes, counts, omitted, more }) {
 				if (watcher.end < 0n) watcher.start = watcher.end = BigInt(from);
 				if (BigInt(from) !== watcher.end && !gapped) watcher.holes.push(`${watcher.end} -> ${from}`);
 				gapped = false;
 				watcher.end = BigInt(more ? from : tick);
 				if (keep) watcher.changes.push(...changes);
-				for (const { after } of changes) {
+				for (const change of changes) {
+					const { after } = change;
+					each?.(change);
 					const note = after && /"note":"mark ([^"]*)"/.exec(after)?.[1];
 					if (note) marks.set(note, BigInt(tick));
 				}
@@ -78,7 +80,6 @@ export async function watch(
 				for (const { table, op, rows } of counts)
 					watcher.counts[`${table} ${op}`] = (watcher.counts[`${table} ${op}`] ?? 0) + rows;
 				look();
-				await before?.();
 			},
 			gap(gap) {
 				if (gap.reason !== 'capture') gapped = true;

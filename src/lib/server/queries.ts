@@ -16,19 +16,22 @@ export const BOUNDS = 'select s.epoch, (select max(n) from rowcast.tick), s.olde
 const scope = (i: number, of = 'c') =>
 	`($${i}::int[] is null or ${of}.relation = any ($${i}::int[])) and ($${i + 1}::text[] is null or ${of}.op::text = any ($${i + 1}::text[]))`;
 
-/** Ticks with their counts and newest changes, newest first within each; about 2,000 changes in all. */
+/**
+ * Ticks with their counts and newest changes, newest first within each; about 2,000 changes in all. Of ticks with more
+ * than $4 changes the counts alone, in a row without a change: finding the newest of a million takes a second.
+ */
 export const TICKS = `
 	with due as (
 		select t.n, t.at, t.snapshot, p.snapshot as before,
-			sum(least(k.rows, $3)) over (order by t.n) - least(k.rows, $3) as so_far, k.counts
+			sum(least(k.rows, $3)) over (order by t.n) - least(k.rows, $3) as so_far, k.rows, k.counts
 		from (select * from rowcast.tick where n > $1 and n <= $2 order by n limit 100) t
 		join rowcast.tick p on p.n = t.n - 1
 		cross join lateral (
 			select sum(rows) as rows, json_agg(json_build_array(relation, op, rows) order by relation, op) as counts
 			from rowcast.tick_count where tick = t.n) k)
 	select d.n, ${ISO('d.at')}, d.counts, ${COLUMNS}
-	from due d cross join lateral (
-		select * from rowcast.between(d.before, d.snapshot) order by lsn desc, xid desc limit $3) c
+	from due d left join lateral (
+		select * from rowcast.between(d.before, d.snapshot) order by lsn desc, xid desc limit $3) c on d.rows <= $4
 	where d.so_far < 2000
 	order by d.n, c.lsn desc, c.xid desc`;
 
@@ -57,6 +60,34 @@ export const CHANGES = (order: 'asc' | 'desc', condition: string) => `
 			and ${condition}
 		order by c.lsn ${order}, c.xid ${order} limit $4) c
 	order by t.n ${order}, c.lsn ${order}, c.xid ${order} limit $4`;
+
+/**
+ * As CHANGES, of one tick, $1, that is large because a few transactions were: each is walked in the order of the index
+ * and no further than needed, so that a page costs the same wherever in the tick it lies.
+ */
+export const LARGE = (order: 'asc' | 'desc', condition: string) => `
+	select $1::bigint, ${COLUMNS}
+	from (
+		select b.x::text::xid8 as xid from rowcast.tick t join rowcast.tick p on p.n = t.n - 1 cross join lateral (
+			select x from pg_snapshot_xip(p.snapshot) x where pg_visible_in_snapshot(x, t.snapshot)
+			union all
+			select x from (
+				select x::text::xid8 as x
+				from generate_series(pg_snapshot_xmax(p.snapshot)::text::bigint, pg_snapshot_xmax(t.snapshot)::text::bigint - 1) x) s
+			where pg_visible_in_snapshot(x, t.snapshot)) b
+		where t.n = $1) w
+	cross join lateral (
+		select * from rowcast.change c
+		where c.xid = w.xid and ${scope(2)} and ($5::bigint is null or c.lsn ${order === 'asc' ? '>=' : '<='} $6::pg_lsn)
+			and ${condition}
+		order by c.lsn ${order} limit $4) c
+	order by c.lsn ${order}, c.xid ${order} limit $4`;
+
+/** How many transactions may have changes in tick $1. */
+export const WIDTH = `
+	select pg_snapshot_xmax(t.snapshot)::text::bigint - pg_snapshot_xmax(p.snapshot)::text::bigint
+		+ (select count(*) from pg_snapshot_xip(p.snapshot))
+	from rowcast.tick t join rowcast.tick p on p.n = t.n - 1 where t.n = $1`;
 
 export const COUNTS = `
 	select c.relation, c.op, sum(c.rows) from rowcast.tick_count c

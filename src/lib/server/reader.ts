@@ -8,13 +8,15 @@ import {
 	CHANGES,
 	COUNTS,
 	GAPS,
+	LARGE,
 	MATCHING,
 	NAMED,
 	RANGE,
 	RATES_BOUNDS,
 	ROW,
 	TICKS,
-	TICKS_WITH
+	TICKS_WITH,
+	WIDTH
 } from './queries.ts';
 import { readRates } from './rates.ts';
 import { lsnOf, seqOf } from './seq.ts';
@@ -44,6 +46,11 @@ const BATCH = 400;
 /** Most ticks and changes that one query looks through for a condition on values: less than a second. */
 const MOST_TICKS = 10_000;
 const MOST_CHANGES = 40_000;
+
+/** A tick with more changes is read by itself, and not before someone asks for its changes. */
+const LARGE_TICK = 5_000;
+/** Transactions that are walked one by one: 50 us each. */
+const MOST_WALKS = 500;
 
 /** Past this, a search returns what it found and where to go on. */
 const SEARCH_MS = 4_000;
@@ -153,7 +160,7 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 	}
 
 	async function ticks(after: bigint, until: bigint): Promise<Tick[]> {
-		return ticksOf(await read('ticks', TICKS, [after, until, MAX_CHANGES]));
+		return ticksOf(await read('ticks', TICKS, [after, until, MAX_CHANGES, LARGE_TICK]));
 	}
 
 	async function ticksOf(rows: unknown[][]): Promise<Tick[]> {
@@ -164,7 +171,8 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			const of: Row[] = [];
 			for (; at < rows.length && rows[at]?.[0] === n; at++) {
 				const row = rows[at] as string[];
-				of.push([n, ...row.slice(3)] as Row);
+				// A large tick has its counts alone.
+				if (row[3] !== null) of.push([n, ...row.slice(3)] as Row);
 			}
 			const counts: Count[] = [];
 			for (const [relation, letter, count] of JSON.parse(countsText) as [number, string, number][]) {
@@ -188,6 +196,13 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		return read(`ticks_with_${order}`, TICKS_WITH(order), [after, until, relations, ops, limit]);
 	}
 
+	/** The tick, if it is large and its transactions are few. */
+	async function walkable([tick, rows]: [string, string]): Promise<string | undefined> {
+		if (Number(rows) <= LARGE_TICK) return undefined;
+		const [row] = await read<[string]>('width', WIDTH, [tick]);
+		return Number(row?.[0]) <= MOST_WALKS ? tick : undefined;
+	}
+
 	/** Changes that match the filter, tick by tick, until there are enough or time is up. */
 	async function search(query: ChangesQuery) {
 		const { filter, order, limit, from } = query;
@@ -207,22 +222,22 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		const { sql, values } = compileWhere(filter.where, 7);
 		let look = sql === 'true' ? limit : 2 * limit;
 		while (after < until) {
-			const candidates = enough(
-				await ticksWith(scope, after, until, order, Math.min(look, MOST_TICKS) + 1),
-				look + 1
-			);
-			if (candidates.length === 0) break;
+			const due = await ticksWith(scope, after, until, order, Math.min(look, MOST_TICKS) + 1);
+			if (due.length === 0) break;
+			const large = await walkable(due[0]!);
+			const candidates = large ? [large] : enough(due, look + 1);
 			const ends = [BigInt(candidates[0]!), BigInt(candidates.at(-1)!)] as const;
 			const [first, last] = desc ? [ends[1], ends[0]] : ends;
-			const dense = sql !== 'true' && last - first < 3n * BigInt(candidates.length);
+			const dense = !large && sql !== 'true' && last - first < 3n * BigInt(candidates.length);
 			const chosen = dense ? candidates : candidates.slice(0, BATCH);
-			const text = dense ? RANGE(order, sql) : CHANGES(order, sql);
+			const text = (large ? LARGE : dense ? RANGE : CHANGES)(order, sql);
+			const within = from !== undefined && (!large || large === from.tick);
 			const rows = await read<Row>(undefined, text, [
-				dense ? [first - 1n, last] : chosen,
+				large ?? (dense ? [first - 1n, last] : chosen),
 				...scope,
 				limit + TIES,
-				from?.tick ?? null,
-				from ? lsnOf(from.seq) : null,
+				within ? from.tick : null,
+				within ? lsnOf(from.seq) : null,
 				...values
 			]);
 			found.push(...(await changesOf(rows)).filter(beyond));
