@@ -40,184 +40,187 @@ const SHOP = `
 	create table part (id int primary key) partition by range (id);
 	create table part_1 partition of part for values from (0) to (10)`;
 
-describe.each(majors().filter((major) => [18, 13].includes(major)))('the command line on PostgreSQL %i', (major) => {
-	const database = useDatabase({ major });
-	let before: string[];
+describe.each(majors().filter((major) => [18, 13].includes(major)))(
+	'the command line on PostgreSQL %i',
+	(major) => {
+		const database = useDatabase({ major });
+		let before: string[];
 
-	beforeAll(() =>
-		withClient(database().url, async (db) => {
-			await db.query(SHOP);
-			before = await catalogueOf(db);
-		})
-	);
-
-	test('status, tail and uninstall say so where nothing is installed', async () => {
-		const { url } = database();
-		expect(await rowcast(url, ['status', '--json'])).toMatchObject({
-			code: 0,
-			stdout: '{"installed":false}\n'
-		});
-		expect((await rowcast(url, ['status'])).stdout).toBe('Rowcast is not installed in this database.\n');
-		expect(await rowcast(url, ['uninstall'])).toMatchObject({ code: 0 });
-		expect(await rowcast(url, ['tail'])).toMatchObject({
-			code: 1,
-			stderr: 'Rowcast is not installed in this database; run: rowcast install\n'
-		});
-	});
-
-	test('install --dry-run prints the very SQL, and changes nothing', async () => {
-		const { url } = database();
-		const { code, stdout } = await rowcast(url, ['install', '--dry-run'], { ROWCAST_REDACT: '*.*.secret' });
-		expect(code).toBe(0);
-		expect(stdout).toContain(`select rowcast.watch('public."User"');`);
-		expect(stdout).toContain(`select rowcast.redact('public."User"', 'secret');`);
-		await withClient(url, async (db) => {
-			expect(await catalogueOf(db)).toEqual(before);
-			// What it prints is enough to do it by hand.
-			await db.query(stdout);
-			const { rows } = await db.query(`select schema, name, state, redacted from rowcast.tables()`);
-			expect(rows).toEqual([
-				{ schema: 'other', name: 'Odd "one', state: 'watched', redacted: [] },
-				{ schema: 'public', name: 'User', state: 'watched', redacted: ['secret'] },
-				{ schema: 'public', name: 'book', state: 'watched', redacted: [] },
-				{ schema: 'public', name: 'part', state: 'watched', redacted: [] }
-			]);
-		});
-		const again = await rowcast(url, ['install', '--dry-run', '--json'], { ROWCAST_REDACT: '*.*.secret' });
-		expect(JSON.parse(again.stdout).sql, 'nothing left to do').toHaveLength(1);
-	});
-
-	test('uninstall removes all of it, a table at a time', async () => {
-		const { url } = database();
-		const dry = await rowcast(url, ['uninstall', '--dry-run']);
-		expect(dry.stdout).toContain(`select rowcast.unwatch('public.part');`);
-		expect(await rowcast(url, ['uninstall'])).toMatchObject({
-			code: 0,
-			stdout: 'Rowcast is removed from this database.\n'
-		});
-		await withClient(url, async (db) => expect(await catalogueOf(db)).toEqual(before));
-	});
-
-	test('install watches the tables that are named, tells of one in use, and does not make others wait for long', async () => {
-		const { url } = database();
-		expect(await rowcast(url, ['install', '--tables', 'public.nope'])).toMatchObject({
-			code: 1,
-			stderr: 'There is no table public.nope in this database that could be watched.\n'
-		});
-		await withClient(url, async (busy) => {
-			await busy.query('begin; insert into book values (1)');
-			const installing = rowcast(url, ['install', '--tables', 'public.book,other."Odd ""one"', '--json']);
-			// Another writer, all the while.
-			let longest = 0;
-			let done = false;
-			void installing.then(() => (done = true));
-			await withClient(url, async (other) => {
-				for (let id = 1000; !done; id++) {
-					const started = performance.now();
-					await other.query('insert into book values ($1)', [id]);
-					longest = Math.max(longest, performance.now() - started);
-				}
-			});
-			const { code, stdout } = await installing;
-			expect(code).toBe(1);
-			expect(JSON.parse(stdout)).toMatchObject({
-				watched: [{ schema: 'other', table: 'Odd "one' }],
-				failed: [{ schema: 'public', table: 'book', reason: expect.stringContaining('long transaction') }]
-			});
-			expect(longest).toBeLessThan(1_500);
-			await busy.query('commit');
-		});
-		const again = await rowcast(url, ['install', '--tables', 'public.book', '--json']);
-		expect(JSON.parse(again.stdout)).toMatchObject({
-			watched: [{ schema: 'public', table: 'book' }],
-			failed: []
-		});
-	});
-
-	test('status tells of each table whether it is captured, and of the log', async () => {
-		const { url } = database();
-		await withClient(url, async (db) => {
-			await db.query('insert into book values (7), (8); update book set author = null where id = 7');
-			await db.query('select rowcast.advance()');
-			await db.query(`alter table other."Odd ""one" disable trigger user`);
-		});
-		const { stdout } = await rowcast(url, ['status', '--json']);
-		const { log, tables, installed } = JSON.parse(stdout);
-		expect(installed).toBe(true);
-		expect(log).toMatchObject({ limit: 2 ** 30, head: '1', oldest: '0', followed: false, gaps: [] });
-		expect(log.bytes).toBeGreaterThan(8192);
-		expect(tables).toMatchObject([
-			{
-				schema: 'other',
-				table: 'Odd "one',
-				state: 'not captured: trigger disabled',
-				watched: false,
-				rows: '0'
-			},
-			{ schema: 'public', table: 'User', state: 'not watched', watched: false },
-			{ schema: 'public', table: 'book', state: 'watched', watched: true, rows: '3', oldestTick: '1' },
-			{ schema: 'public', table: 'part', state: 'not watched' }
-		]);
-		const { stdout: text } = await rowcast(url, ['status']);
-		expect(text).toMatch(/^public\.book +watched +3 +1$/m);
-	});
-
-	test('tail prints each change once as a line of JSON, with and without a server', async () => {
-		const { url } = database();
-		const tail = start(url, ['tail', '--tables', 'public.book', '--ops', 'insert,delete', '--after', '0']);
-		const lines: Change[] = [];
-		createInterface({ input: tail.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
-		const ids = () => lines.map(({ op, key }) => `${op} ${key!.id}`);
-		const has = (n: number) =>
-			eventually(
-				async () => ids().length,
-				(length) => length >= n
-			);
-		await has(2);
-		await withClient(url, async (db) => {
-			await db.query(
-				'insert into book values (9); update book set author = null; delete from book where id = 9'
-			);
-			await has(4);
-			const server = await follow(url, { watch: null });
-			await db.query('insert into book values (10)');
-			await has(5);
-			await server.close();
-			await db.query('insert into book values (11)');
-			await has(6);
-		});
-		tail.kill('SIGINT');
-		const [code] = await once(tail, 'close');
-		expect(code).toBe(0);
-		expect(ids()).toEqual(['INSERT 7', 'INSERT 8', 'INSERT 9', 'DELETE 9', 'INSERT 10', 'INSERT 11']);
-		expect(lines[0]).toMatchObject({
-			schema: 'public',
-			table: 'book',
-			before: null,
-			after: expect.any(String),
-			tick: '1'
-		});
-	});
-
-	test('uninstall waits for nobody who follows, and says so', async () => {
-		const { url } = database();
-		const server = await follow(url, { watch: null });
-		await eventually(
-			async () => (await rowcast(url, ['status', '--json'])).stdout,
-			(out) => JSON.parse(out).log.followed
+		beforeAll(() =>
+			withClient(database().url, async (db) => {
+				await db.query(SHOP);
+				before = await catalogueOf(db);
+			})
 		);
-		expect(await rowcast(url, ['uninstall'])).toMatchObject({
-			code: 1,
-			stderr: expect.stringContaining('stop it first')
+
+		test('status, tail and uninstall say so where nothing is installed', async () => {
+			const { url } = database();
+			expect(await rowcast(url, ['status', '--json'])).toMatchObject({
+				code: 0,
+				stdout: '{"installed":false}\n'
+			});
+			expect((await rowcast(url, ['status'])).stdout).toBe('Rowcast is not installed in this database.\n');
+			expect(await rowcast(url, ['uninstall'])).toMatchObject({ code: 0 });
+			expect(await rowcast(url, ['tail'])).toMatchObject({
+				code: 1,
+				stderr: 'Rowcast is not installed in this database; run: rowcast install\n'
+			});
 		});
-		await server.close();
-		expect(await rowcast(url, ['uninstall', '--json'])).toMatchObject({ code: 0 });
-		await withClient(url, async (db) => {
-			await db.query(`alter table other."Odd ""one" enable trigger user`);
-			expect(await catalogueOf(db)).toEqual(before);
+
+		test('install --dry-run prints the very SQL, and changes nothing', async () => {
+			const { url } = database();
+			const { code, stdout } = await rowcast(url, ['install', '--dry-run'], { ROWCAST_REDACT: '*.*.secret' });
+			expect(code).toBe(0);
+			expect(stdout).toContain(`select rowcast.watch('public."User"');`);
+			expect(stdout).toContain(`select rowcast.redact('public."User"', 'secret');`);
+			await withClient(url, async (db) => {
+				expect(await catalogueOf(db)).toEqual(before);
+				// What it prints is enough to do it by hand.
+				await db.query(stdout);
+				const { rows } = await db.query(`select schema, name, state, redacted from rowcast.tables()`);
+				expect(rows).toEqual([
+					{ schema: 'other', name: 'Odd "one', state: 'watched', redacted: [] },
+					{ schema: 'public', name: 'User', state: 'watched', redacted: ['secret'] },
+					{ schema: 'public', name: 'book', state: 'watched', redacted: [] },
+					{ schema: 'public', name: 'part', state: 'watched', redacted: [] }
+				]);
+			});
+			const again = await rowcast(url, ['install', '--dry-run', '--json'], { ROWCAST_REDACT: '*.*.secret' });
+			expect(JSON.parse(again.stdout).sql, 'nothing left to do').toHaveLength(1);
 		});
-	});
-});
+
+		test('uninstall removes all of it, a table at a time', async () => {
+			const { url } = database();
+			const dry = await rowcast(url, ['uninstall', '--dry-run']);
+			expect(dry.stdout).toContain(`select rowcast.unwatch('public.part');`);
+			expect(await rowcast(url, ['uninstall'])).toMatchObject({
+				code: 0,
+				stdout: 'Rowcast is removed from this database.\n'
+			});
+			await withClient(url, async (db) => expect(await catalogueOf(db)).toEqual(before));
+		});
+
+		test('install watches the tables that are named, tells of one in use, and does not make others wait for long', async () => {
+			const { url } = database();
+			expect(await rowcast(url, ['install', '--tables', 'public.nope'])).toMatchObject({
+				code: 1,
+				stderr: 'There is no table public.nope in this database that could be watched.\n'
+			});
+			await withClient(url, async (busy) => {
+				await busy.query('begin; insert into book values (1)');
+				const installing = rowcast(url, ['install', '--tables', 'public.book,other."Odd ""one"', '--json']);
+				// Another writer, all the while.
+				let longest = 0;
+				let done = false;
+				void installing.then(() => (done = true));
+				await withClient(url, async (other) => {
+					for (let id = 1000; !done; id++) {
+						const started = performance.now();
+						await other.query('insert into book values ($1)', [id]);
+						longest = Math.max(longest, performance.now() - started);
+					}
+				});
+				const { code, stdout } = await installing;
+				expect(code).toBe(1);
+				expect(JSON.parse(stdout)).toMatchObject({
+					watched: [{ schema: 'other', table: 'Odd "one' }],
+					failed: [{ schema: 'public', table: 'book', reason: expect.stringContaining('long transaction') }]
+				});
+				expect(longest).toBeLessThan(1_500);
+				await busy.query('commit');
+			});
+			const again = await rowcast(url, ['install', '--tables', 'public.book', '--json']);
+			expect(JSON.parse(again.stdout)).toMatchObject({
+				watched: [{ schema: 'public', table: 'book' }],
+				failed: []
+			});
+		});
+
+		test('status tells of each table whether it is captured, and of the log', async () => {
+			const { url } = database();
+			await withClient(url, async (db) => {
+				await db.query('insert into book values (7), (8); update book set author = null where id = 7');
+				await db.query('select rowcast.advance()');
+				await db.query(`alter table other."Odd ""one" disable trigger user`);
+			});
+			const { stdout } = await rowcast(url, ['status', '--json']);
+			const { log, tables, installed } = JSON.parse(stdout);
+			expect(installed).toBe(true);
+			expect(log).toMatchObject({ limit: 2 ** 30, head: '1', oldest: '0', followed: false, gaps: [] });
+			expect(log.bytes).toBeGreaterThan(8192);
+			expect(tables).toMatchObject([
+				{
+					schema: 'other',
+					table: 'Odd "one',
+					state: 'not captured: trigger disabled',
+					watched: false,
+					rows: '0'
+				},
+				{ schema: 'public', table: 'User', state: 'not watched', watched: false },
+				{ schema: 'public', table: 'book', state: 'watched', watched: true, rows: '3', oldestTick: '1' },
+				{ schema: 'public', table: 'part', state: 'not watched' }
+			]);
+			const { stdout: text } = await rowcast(url, ['status']);
+			expect(text).toMatch(/^public\.book +watched +3 +1$/m);
+		});
+
+		test('tail prints each change once as a line of JSON, with and without a server', async () => {
+			const { url } = database();
+			const tail = start(url, ['tail', '--tables', 'public.book', '--ops', 'insert,delete', '--after', '0']);
+			const lines: Change[] = [];
+			createInterface({ input: tail.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
+			const ids = () => lines.map(({ op, key }) => `${op} ${key!.id}`);
+			const has = (n: number) =>
+				eventually(
+					async () => ids().length,
+					(length) => length >= n
+				);
+			await has(2);
+			await withClient(url, async (db) => {
+				await db.query(
+					'insert into book values (9); update book set author = null; delete from book where id = 9'
+				);
+				await has(4);
+				const server = await follow(url, { watch: null });
+				await db.query('insert into book values (10)');
+				await has(5);
+				await server.close();
+				await db.query('insert into book values (11)');
+				await has(6);
+			});
+			tail.kill('SIGINT');
+			const [code] = await once(tail, 'close');
+			expect(code).toBe(0);
+			expect(ids()).toEqual(['INSERT 7', 'INSERT 8', 'INSERT 9', 'DELETE 9', 'INSERT 10', 'INSERT 11']);
+			expect(lines[0]).toMatchObject({
+				schema: 'public',
+				table: 'book',
+				before: null,
+				after: expect.any(String),
+				tick: '1'
+			});
+		});
+
+		test('uninstall waits for nobody who follows, and says so', async () => {
+			const { url } = database();
+			const server = await follow(url, { watch: null });
+			await eventually(
+				async () => (await rowcast(url, ['status', '--json'])).stdout,
+				(out) => JSON.parse(out).log.followed
+			);
+			expect(await rowcast(url, ['uninstall'])).toMatchObject({
+				code: 1,
+				stderr: expect.stringContaining('stop it first')
+			});
+			await server.close();
+			expect(await rowcast(url, ['uninstall', '--json'])).toMatchObject({ code: 0 });
+			await withClient(url, async (db) => {
+				await db.query(`alter table other."Odd ""one" enable trigger user`);
+				expect(await catalogueOf(db)).toEqual(before);
+			});
+		});
+	}
+);
 
 describe('the command line', () => {
 	const database = useDatabase();
