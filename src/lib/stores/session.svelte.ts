@@ -6,13 +6,24 @@
  */
 
 import { noTallies, type Tallies } from '../buckets.ts';
-import { tableLabel } from '../change.ts';
+import { tableKey, tableLabel } from '../change.ts';
 import { connect, Refused, type Client, type Link, type Subscription } from '../client/index.ts';
 import { Delay } from '../delay.ts';
 import { clockTime, duration } from '../format.ts';
 import { differences } from '../schema.ts';
-import type { Gap, Hello, State, TableInfo, TickMessage } from '../protocol.ts';
-import { filterOf, missingTables, parseView, type View } from '../view.ts';
+import { MAX_CHANGES } from '../protocol.ts';
+import type {
+	Change,
+	Gap,
+	Hello,
+	History,
+	Position,
+	State,
+	TableInfo,
+	TableName,
+	TickMessage
+} from '../protocol.ts';
+import { filterOf, formatView, missingTables, parseView, type View } from '../view.ts';
 import { Board, RATE_STEP_MS, RATE_STEPS } from './board.svelte.ts';
 import { Ledger } from './ledger.svelte.ts';
 import { Player } from './player.svelte.ts';
@@ -22,6 +33,8 @@ const PAGE = 200;
 /** Numbers change this often: as fast as one can read them. */
 const BEAT_MS = 250;
 const RETRY_MS = 3000;
+/** Pages of the log that are looked through for what one transaction did. */
+const UNDO_PAGES = 20;
 /** After a longer absence the view is loaded afresh, so that the chart has each row at its time. */
 const BRIEF_MS = 3000;
 
@@ -63,6 +76,20 @@ export class Session {
 	/** The filter of the view, as the server takes it; without its text where the server does not. */
 	get filter() {
 		return filterOf(this.problem === null ? this.view : { ...this.view, where: '' }, this.tables);
+	}
+
+	/** Where what is shown can be had as a file: of the view, what can be shown of it. */
+	exportAddress(format: string): string {
+		const known = new Set(this.tables.map(tableKey));
+		const there = (table: TableName) => known.has(tableKey(table));
+		const { tables, without, where } = this.view;
+		const shown = formatView({
+			...this.view,
+			tables: tables.filter(there),
+			without: without.filter(there),
+			where: this.problem === null ? where : ''
+		});
+		return `/export?format=${format}${shown.replace('?', '&')}`;
 	}
 
 	/** What of the view cannot be shown, in one sentence; null where all of it is. */
@@ -122,6 +149,21 @@ export class Session {
 	async life(change: { schema: string; table: string; key: Record<string, string | null> }) {
 		const { schema, table, key } = change;
 		return (await this.#client!.row({ schema, table, key, limit: 200 })).changes;
+	}
+
+	/**
+	 * Fetches what a change's transaction did, whatever the view leaves out, in the order in which it was done; not
+	 * `whole` where that is more than a script is read for, or no longer all in the log.
+	 */
+	async transaction({ tick, tx, seq }: Change): Promise<{ changes: Change[]; whole: boolean }> {
+		const changes: Change[] = [];
+		let next: Position | null = { tick, seq: '0' };
+		for (let pages = 0; next?.tick === tick && pages < UNDO_PAGES; pages++) {
+			const page: History = await this.#client!.history({ after: next, order: 'asc', limit: MAX_CHANGES });
+			changes.push(...page.changes.filter((change) => change.tick === tick && change.tx === tx));
+			next = page.changes.at(-1)?.tick === tick || page.changes.length === 0 ? page.next : null;
+		}
+		return { changes, whole: next?.tick !== tick && changes.some((change) => change.seq === seq) };
 	}
 
 	/** Loads older history below what the ledger holds; false where there is none. */
