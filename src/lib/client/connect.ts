@@ -221,6 +221,8 @@ export function connect(url = '', options: Options = {}): Client {
 class Following {
 	cursor: Cursor | null;
 	#state: 'waiting' | 'asking' | 'following' | 'stopped' = 'waiting';
+	/** How much of a large tick was given: after a cut its parts come again from the first. */
+	#begun: { tick: string; seq: string } | null = null;
 	/** Answers to a question asked before the last pause are not ours. */
 	#round = 0;
 
@@ -266,8 +268,14 @@ class Following {
 			if (BigInt(message.tick) <= held) return ack?.();
 			return this.start(this.cursor.epoch);
 		}
-		if (!message.more) this.cursor = { epoch: this.cursor.epoch, tick: message.tick };
-		await this.handlers.tick(message);
+		const begun = this.#begun;
+		this.#begun = null;
+		if (message.more) {
+			const seq = message.changes.at(-1)?.seq ?? begun?.seq ?? '-1';
+			const later = begun?.tick === message.tick && BigInt(begun.seq) > BigInt(seq) ? begun.seq : seq;
+			this.#begun = { tick: message.tick, seq: later };
+		} else this.cursor = { epoch: this.cursor.epoch, tick: message.tick };
+		await this.handlers.tick(begun?.tick === message.tick ? beyond(message, BigInt(begun.seq)) : message);
 		ack?.();
 	}
 
@@ -288,4 +296,9 @@ class Following {
 		this.#state = 'stopped';
 		this.#round++;
 	}
+}
+
+/** The same without the changes up to `seq`, which were given before. */
+function beyond(message: TickMessage, seq: bigint): TickMessage {
+	return { ...message, changes: message.changes.filter((change) => BigInt(change.seq) > seq) };
 }

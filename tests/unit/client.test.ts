@@ -1,0 +1,130 @@
+/** The client library against a server that does the worst that the protocol allows. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Server, type Socket } from 'socket.io';
+import { afterEach, expect, test } from 'vitest';
+import {
+	connect,
+	type Change,
+	type Client,
+	type SubscribeRequest,
+	type TickMessage
+} from '../../src/lib/client/index.ts';
+
+let closers: (() => void)[] = [];
+afterEach(() => {
+	for (const close of closers) close();
+	closers = [];
+});
+
+/** A server of one tick source; `subscribed` acts on each subscription. */
+async function serve(
+	subscribed: (socket: Socket, request: SubscribeRequest, answer: (a: object) => void) => void
+) {
+	const http = createServer().listen(0, '127.0.0.1');
+	const io = new Server(http);
+	closers.push(() => void io.close());
+	await new Promise((resolve) => http.once('listening', resolve));
+	io.on('connection', (socket) => {
+		socket.emit('hello', { epoch: 'e', tables: [] });
+		socket.on('subscribe', (request, answer) => subscribed(socket, request, answer));
+	});
+	return `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+}
+
+function follow(url: string, options: Parameters<typeof connect>[1] = {}) {
+	const seqs: string[] = [];
+	const live: Client = connect(url, options);
+	closers.push(() => live.close());
+	const subscription = live.subscribe(
+		{ mode: 'stream' },
+		{ tick: ({ changes }) => void seqs.push(...changes.map(({ seq }) => seq)) }
+	);
+	return { live, seqs, subscription };
+}
+
+const until = async (condition: () => boolean) => {
+	for (const end = Date.now() + 12_000; !condition() && Date.now() < end;)
+		await new Promise((resolve) => setTimeout(resolve, 10));
+	expect(condition()).toBe(true);
+};
+const message = (
+	from: number,
+	tick: number,
+	seqs: number[],
+	parted: Partial<TickMessage> = {}
+): TickMessage => ({
+	from: `${from}`,
+	tick: `${tick}`,
+	at: '',
+	counts: [],
+	omitted: 0,
+	changes: seqs.map((seq) => ({ seq: `${seq}`, tick: `${tick}` }) as Change),
+	...parted
+});
+
+test('a tick right behind the answer is not missed', async () => {
+	const url = await serve((socket, _, answer) => {
+		answer({ ok: true, tick: '5', gap: null });
+		socket.emit('tick', message(5, 6, [1, 2]), () => {});
+	});
+	const { seqs, subscription } = follow(url);
+	await until(() => seqs.length === 2);
+	expect(subscription.cursor).toEqual({ epoch: 'e', tick: '6' });
+});
+
+test('a large tick that was cut in the middle goes on behind what was given, also when it is split otherwise', async () => {
+	const asked: unknown[] = [];
+	const url = await serve((socket, { after }, answer) => {
+		asked.push(after?.tick);
+		answer({ ok: true, tick: after?.tick ?? '5', gap: null });
+		if (asked.length === 1) {
+			socket.emit('tick', message(5, 6, [1, 2], { part: 0, more: true }), () =>
+				socket.emit('tick', message(5, 6, [3], { part: 1, more: true }), () => socket.conn.close())
+			);
+		} else {
+			socket.emit('tick', message(5, 6, [1], { part: 0, more: true }), () =>
+				socket.emit('tick', message(5, 6, [2, 3, 4], { part: 1, more: true }), () =>
+					socket.emit('tick', message(5, 6, [5], { part: 2, more: false }), () => {})
+				)
+			);
+		}
+	});
+	const { seqs, subscription } = follow(url);
+	await until(() => subscription.cursor?.tick === '6');
+	expect(seqs).toEqual(['1', '2', '3', '4', '5']);
+	expect(asked).toEqual([undefined, '5']);
+});
+
+test('a hole is asked for again from where it was', async () => {
+	const asked: unknown[] = [];
+	const url = await serve((socket, { after }, answer) => {
+		asked.push(after?.tick);
+		answer({ ok: true, tick: after?.tick ?? '5', gap: null });
+		if (asked.length === 1) socket.emit('tick', message(7, 8, [9]), () => {});
+		else socket.emit('tick', message(5, 8, [8, 9]), () => {});
+	});
+	const { seqs } = follow(url);
+	await until(() => seqs.length > 0);
+	expect(seqs).toEqual(['8', '9']);
+	expect(asked).toEqual([undefined, '5']);
+});
+
+test(
+	'a connection on which nothing comes is given up after 4.5 s, and comes back',
+	{ timeout: 15_000 },
+	async () => {
+		const url = await serve((_, { after }, answer) =>
+			answer({ ok: true, tick: after?.tick ?? '5', gap: null })
+		);
+		const down: number[] = [];
+		let up = 0;
+		const { live } = follow(url, {
+			link: (link) => (link.up ? (up = Date.now()) : down.push(Date.now() - up))
+		});
+		await until(() => down.length > 0);
+		live.close();
+		expect(down[0]).toBeGreaterThan(4_000);
+		expect(down[0]).toBeLessThan(6_000);
+	}
+);
