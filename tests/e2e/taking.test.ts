@@ -38,3 +38,41 @@ test('a transaction is undone by the script that is copied, whatever the view le
 	);
 	expect(rows).toEqual([{ n: '2' }]);
 });
+
+test('replay goes on and back by change and by transaction, and passes over silence', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await insertBooks(db, 1, 1);
+	await db.query(
+		`begin; insert into "User" values (3, 'Ann'); insert into "Book" values (2, 'A', 1, 1, 3); commit`
+	);
+	await page.waitForTimeout(4000);
+	await insertBooks(db, 3, 3);
+	await open(page);
+	await expect(lines(page)).toHaveCount(5);
+	await page.getByRole('button', { name: 'Replay', exact: true }).click();
+	const bar = page.getByRole('region', { name: 'Replay' });
+	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	await bar.getByRole('button', { name: 'To the start' }).click();
+	await expect(lines(page)).toHaveCount(0);
+	// Until the playhead rests where it was put.
+	await page.waitForTimeout(500);
+	await page.keyboard.press('n');
+	await expect(lines(page)).toHaveCount(1);
+	await bar.getByRole('button', { name: 'Next transaction' }).click();
+	await expect(lines(page)).toHaveCount(4);
+	await page.keyboard.press('p');
+	await expect(lines(page)).toHaveCount(2);
+	await expect(lines(page).first()).toContainText('User 3');
+	await page.keyboard.press('n');
+	await expect(lines(page)).toHaveCount(3);
+	await expect(lines(page).first()).toContainText('Book 2');
+	await bar.getByRole('button', { name: 'Skip quiet' }).click();
+	await bar.getByRole('button', { name: 'Play', exact: true }).click();
+	await expect(lines(page).first()).toContainText('Book 3', { timeout: 3000 });
+	await page.keyboard.press('Shift+P');
+	await expect(lines(page).first()).not.toContainText('Book 3');
+});

@@ -25,6 +25,8 @@ const READABLE = 800;
 const SAMPLE = 100;
 const SAMPLE_EVERY_MS = 600;
 const SEEK_SETTLES_MS = 120;
+/** So much of the player's time is left of a silence that is passed over. */
+const QUIET_LEAD_MS = 500;
 
 export class Player {
 	/** The stretch that is open; null while the present is shown. */
@@ -36,6 +38,8 @@ export class Player {
 	loading = $state(false);
 	/** Whether the log holds no tick of the stretch: it was pruned, or the log is younger. */
 	empty = $state(false);
+	/** Whether stretches in which nothing happens are passed over. */
+	skipsQuiet = $state(false);
 	/** Told where the playhead came to rest. */
 	onrest: (at: number) => void = () => {};
 	/** The stretch that is opened next begins to play. */
@@ -46,6 +50,8 @@ export class Player {
 	#applied = 0;
 	#queue: { position: number; change: Change }[] = [];
 	#next: Position | null = null;
+	/** What stands before this has been shown. */
+	#shown: Position = { tick: '0', seq: '0' };
 	#fetching = false;
 	#sampledAt = 0;
 	#round = 0;
@@ -139,6 +145,62 @@ export class Player {
 		}, SEEK_SETTLES_MS);
 	}
 
+	/**
+	 * Moves to the next change of the stretch, or the one before, alone or with those beside it of the same transaction
+	 * (back: at most a page of them).
+	 */
+	async step(by: 1 | -1, what: 'change' | 'transaction'): Promise<void> {
+		if (!this.stretch || !this.#rates || this.loading) return;
+		this.pause();
+		const detailed = this.ledger.open !== null;
+		if (this.ledger.stance !== 'live') this.ledger.follow();
+		const newest = by > 0 ? await this.#forward(what) : await this.#back(what);
+		if (!newest) return;
+		this.board.recent.advance(this.at);
+		this.board.beat++;
+		// An open detail goes along.
+		if (detailed) this.ledger.open = newest;
+		this.onrest(Math.round(this.at));
+	}
+
+	async #forward(what: 'change' | 'transaction'): Promise<Change | undefined> {
+		if (this.#queue.length < 2) await this.#fetch();
+		const first = this.#queue[0];
+		if (!first) return;
+		const run = what === 'change' ? 1 : runOf(this.#queue.map(({ change }) => change));
+		const changes = this.#queue.splice(0, run).map(({ change }) => change);
+		this.at = Math.min(this.stretch!.to, Math.max(this.at, first.position));
+		this.#applyCounts();
+		this.#push(changes, 0);
+		return changes.at(-1);
+	}
+
+	async #back(what: 'change' | 'transaction'): Promise<Change | undefined> {
+		const round = ++this.#round;
+		const page = await this.client().history({
+			filter: this.filter(),
+			before: this.#shown,
+			limit: PAGE,
+			order: 'desc'
+		});
+		if (round !== this.#round) return;
+		const held = page.changes.filter(({ tick }) => BigInt(tick) > BigInt(this.#rates!.after));
+		const run = what === 'change' ? 1 : runOf(held);
+		const first = held[run - 1];
+		if (!first) return;
+		const left = held.slice(run, run + 200).reverse();
+		const newest = left.at(-1);
+		const last = Math.max(this.stretch!.from, Date.parse(newest?.at ?? '') || 0);
+		this.at = Math.min(this.at, last);
+		this.#count();
+		this.#queue = [];
+		this.#shown = { tick: first.tick, seq: first.seq };
+		this.#next = { tick: first.tick, seq: String(BigInt(first.seq) - 1n) };
+		this.board.feed.reset(left);
+		this.board.touch();
+		return newest;
+	}
+
 	/** The stretch's rows of an op in the chart's steps, beyond the playhead too. */
 	outline(): number[] {
 		const rows = new Array<number>(this.board.window.size).fill(0);
@@ -170,7 +232,7 @@ export class Player {
 		this.at = at;
 		this.#count();
 		this.#queue = [];
-		this.#next = { tick: String(BigInt(rates.after) + 1n), seq: '0' };
+		this.#next = this.#shown = { tick: String(BigInt(rates.after) + 1n), seq: '0' };
 		this.ledger.follow();
 		let shown: Change[] = [];
 		if (at > this.stretch!.from) {
@@ -180,7 +242,7 @@ export class Player {
 			const page = await this.client().history({ filter: this.filter(), before, limit: 200, order: 'desc' });
 			if (round !== this.#round) return;
 			shown = page.changes.filter((change) => BigInt(change.tick) > BigInt(rates.after)).reverse();
-			this.#next = before;
+			this.#next = this.#shown = before;
 		}
 		this.board.feed.reset(shown);
 		this.board.touch();
@@ -222,6 +284,7 @@ export class Player {
 		const dense = this.#density() > READABLE;
 		const waits = !dense && this.#queue.length === 0 && this.#fetching;
 		if (!waits && !this.loading) this.at = Math.min(this.stretch.to, this.at + passed * this.speed);
+		if (this.skipsQuiet && !dense && !this.#fetching && !this.loading) this.#skip();
 		this.#applyCounts();
 		if (dense) void this.#takeSample(now);
 		else {
@@ -261,7 +324,16 @@ export class Player {
 		this.#push(changes, 0);
 	}
 
+	/** Over a silence to just before what comes next. */
+	#skip(): void {
+		const next = this.#queue[0]?.position ?? (this.#next ? this.at : this.stretch!.to);
+		const lead = QUIET_LEAD_MS * this.speed;
+		if (next - this.at > 2 * lead) this.at = next - lead;
+	}
+
 	#push(changes: Change[], omitted: number): void {
+		const last = changes.at(-1);
+		if (last) this.#shown = { tick: last.tick, seq: String(BigInt(last.seq) + 1n) };
 		this.board.feed.push({ at: iso(this.at), changes, omitted }, performance.now());
 		this.ledger.await(changes.length + omitted, changes.length + omitted);
 		this.board.touch();
@@ -314,7 +386,7 @@ export class Player {
 			if (round !== this.#round) return;
 			const fresh = page.changes.filter((change) => BigInt(change.tick) > this.board.feed.tick).reverse();
 			this.#queue = [];
-			this.#next = before;
+			this.#next = this.#shown = before;
 			this.#push(
 				fresh,
 				fresh.length === SAMPLE
@@ -333,6 +405,13 @@ export class Player {
 		const { tick } = await this.client().rates({ from: iso(from), to: iso(at), buckets: 1, filter: {} });
 		return BigInt(tick);
 	}
+}
+
+/** How many of the changes, from the first on, one transaction wrote. */
+function runOf(changes: readonly Change[]): number {
+	const [first] = changes;
+	const other = changes.findIndex(({ tick, tx }) => tick !== first!.tick || tx !== first!.tx);
+	return other < 0 ? changes.length : other;
 }
 
 function iso(ms: number): string {

@@ -80,8 +80,8 @@ export class Session {
 
 	/** Where what is shown can be had as a file: of the view, what can be shown of it. */
 	exportAddress(format: string): string {
-		const known = new Set(this.tables.map(tableKey));
-		const there = (table: TableName) => known.has(tableKey(table));
+		const known = this.tables.map(tableKey);
+		const there = (table: TableName) => known.includes(tableKey(table));
 		const { tables, without, where } = this.view;
 		const shown = formatView({
 			...this.view,
