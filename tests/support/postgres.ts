@@ -48,7 +48,8 @@ async function binariesOf(major: number): Promise<Binaries> {
 	throw new Error(`PostgreSQL ${major} is neither among the npm packages nor at ${systemBin(major)}.`);
 }
 
-const systemBin = (major: number) => `/usr/lib/postgresql/${major}/bin`;
+/** Where Debian has the programs of a major. */
+export const systemBin = (major: number) => `/usr/lib/postgresql/${major}/bin`;
 
 /** Runs one statement at a time on a connection that is closed afterwards. */
 export async function withClient<T>(
