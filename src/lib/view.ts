@@ -1,7 +1,7 @@
 /** What the screen shows, as an address: a link opens the same view for a colleague, and Back works. */
 
 import { split } from './filter/scope.ts';
-import { OPS, type Filter, type Op, type TableInfo, type TableName } from './protocol.ts';
+import { OPS, type Filter, type Op, type Position, type TableInfo, type TableName } from './protocol.ts';
 import { tableKey } from './change.ts';
 
 /** Spans of the chart, and the step of each: enough bars to see a shape, few enough to tell them apart. */
@@ -32,6 +32,8 @@ export interface View {
 	span: Span;
 	/** Null: the present. */
 	past: Stretch | null;
+	/** The change whose row is open. */
+	row: Position | null;
 }
 
 /** Reads a view from an address. What cannot be read is left at its default: an old link still opens. */
@@ -43,12 +45,13 @@ export function parseView(params: URLSearchParams): View {
 		ops: OPS.filter((op) => ops.includes(op)),
 		where: params.get('q') ?? '',
 		span: SPANS.find(({ label }) => label === params.get('span')) ?? DEFAULT_SPAN,
-		past: parseStretch(params)
+		past: parseStretch(params),
+		row: parseRow(params.get('row') ?? '')
 	};
 }
 
 /** The shortest address of a view; empty for the plain live one. */
-export function formatView({ tables, without, ops, where, span, past }: View): string {
+export function formatView({ tables, without, ops, where, span, past, row }: View): string {
 	const params = new URLSearchParams();
 	for (const table of tables) params.append('table', formatTable(table));
 	for (const table of without) params.append('without', formatTable(table));
@@ -60,6 +63,7 @@ export function formatView({ tables, without, ops, where, span, past }: View): s
 		params.set('to', new Date(past.to).toISOString());
 		if (past.at !== past.from) params.set('at', new Date(past.at).toISOString());
 	}
+	if (row) params.set('row', `${row.tick}-${row.seq}`);
 	const text = params.toString();
 	return text && `?${text}`;
 }
@@ -131,6 +135,11 @@ function parseTable(text: string): TableName[] {
 	const parts = text.split('.').map((part) => part.replace(/%2E/g, '.').replace(/%25/g, '%'));
 	if (parts.length === 1 && parts[0]) return [{ schema: 'public', table: parts[0] }];
 	return parts.length === 2 && parts[0] && parts[1] ? [{ schema: parts[0], table: parts[1] }] : [];
+}
+
+function parseRow(text: string): Position | null {
+	const [, tick, seq] = /^(\d{1,20})-(\d{1,40})$/.exec(text) ?? [];
+	return tick && seq ? { tick, seq } : null;
 }
 
 function parseStretch(params: URLSearchParams): Stretch | null {

@@ -76,3 +76,24 @@ test('replay goes on and back by change and by transaction, and passes over sile
 	await page.keyboard.press('Shift+P');
 	await expect(lines(page).first()).not.toContainText('Book 3');
 });
+
+test('a link opens the same row, Back closes it', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 3);
+	await expect(lines(page)).toHaveCount(3);
+	await lines(page).nth(1).click();
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	await expect(page).toHaveURL(/row=/);
+	await page.reload();
+	await expect(detail).toContainText('Book 2');
+	await page.keyboard.press('Escape');
+	await expect(page).not.toHaveURL(/row=/);
+	await lines(page).nth(2).click();
+	await expect(detail).toContainText('Book 1');
+	await expect(page).toHaveURL(/row=/);
+	await page.goBack();
+	await expect(detail).toHaveCount(0);
+	await page.goForward();
+	await expect(detail).toContainText('Book 1');
+});

@@ -90,6 +90,9 @@ test('any view comes back from its address', () => {
 					to: from + length,
 					at: from + Math.floor((length * part) / 100)
 				}))
+		),
+		row: fc.option(
+			fc.record({ tick: fc.nat().map(String), seq: fc.bigInt({ min: 0n, max: 2n ** 96n }).map(String) })
 		)
 	});
 	fc.assert(

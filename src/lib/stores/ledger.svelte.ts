@@ -102,6 +102,13 @@ export class Ledger {
 		else this.open = changeOf(line) ?? this.open;
 	}
 
+	/** Shows a change in detail, whether it has a line or not. */
+	show(change: Change): void {
+		this.hold('reading');
+		this.selected = change.seq;
+		this.open = change;
+	}
+
 	activateSelected(): void {
 		const index = this.selected === null ? -1 : indexOf(this.entries, this.selected);
 		const line = index < 0 ? undefined : this.lines(index, 1)[0];

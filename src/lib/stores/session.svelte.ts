@@ -55,6 +55,10 @@ export class Session {
 	problem: string | null = $state(null);
 	/** Ticks with the seconds; for what tells how long ago something was. */
 	clock = $state(Date.now());
+	/** The row that the address asks for, until it is open. */
+	wanted: Position | null = null;
+	/** The row that the address asked for cannot be had. */
+	lost = $state(false);
 	delay: { p50: number; p95: number } | null = $state.raw(null);
 
 	#client: Client | null = null;
@@ -87,7 +91,8 @@ export class Session {
 			...this.view,
 			tables: tables.filter(there),
 			without: without.filter(there),
-			where: this.problem === null ? where : ''
+			where: this.problem === null ? where : '',
+			row: null
 		});
 		return `/export?format=${format}${shown.replace('?', '&')}`;
 	}
@@ -96,6 +101,7 @@ export class Session {
 	get notice(): string | null {
 		const missing = missingTables(this.view, this.tables).map(tableLabel);
 		if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
+		if (this.lost) return 'The log no longer holds the row of this link';
 		if (this.player.stretch && this.player.empty) return 'The log holds nothing of this time';
 		return null;
 	}
@@ -143,6 +149,25 @@ export class Session {
 		const wasPast = this.player.stretch !== null;
 		this.player.leave();
 		if (wasPast || before !== JSON.stringify([this.filter, view.span.label])) void this.load();
+	}
+
+	/** Opens the row that the address asks for, as soon as the view is there; null closes the one that is open. */
+	async openRow(row: Position | null): Promise<void> {
+		this.wanted = row;
+		this.lost = false;
+		if (!row) return this.ledger.close();
+		if (!this.ready) return;
+		try {
+			const after = { tick: row.tick, seq: String(BigInt(row.seq) - 1n) };
+			const { changes } = await this.#client!.history({ after, order: 'asc', limit: 1 });
+			if (this.wanted !== row) return;
+			const [change] = changes;
+			if (change?.tick === row.tick && change.seq === row.seq) this.ledger.show(change);
+			else this.lost = true;
+		} catch {
+			this.lost = true;
+		}
+		if (this.wanted === row) this.wanted = null;
 	}
 
 	/** Fetches a row's life, newest first. */
@@ -209,7 +234,7 @@ export class Session {
 				board.feed.reset(counted);
 				this.ledger.follow();
 			}
-			this.ready = true;
+			this.#becomeReady();
 			this.#follow({ epoch, tick: rates.tick }, filter);
 			board.touch();
 			board.beat++;
@@ -225,9 +250,14 @@ export class Session {
 		if (!past) return void this.load();
 		this.#subscription?.close();
 		this.player.open(past).then(
-			() => (this.ready = true),
+			() => this.#becomeReady(),
 			(error: unknown) => this.#failed(error)
 		);
+	}
+
+	#becomeReady(): void {
+		this.ready = true;
+		if (this.wanted) void this.openRow(this.wanted);
 	}
 
 	#failed(error: unknown): void {
