@@ -22,17 +22,6 @@ language sql stable as $$
 $$;
 comment on function rowcast.between is 'The changes that became visible between two snapshots: those of tick n lie between the snapshots of ticks n - 1 and n. Inlined by the planner, so a caller''s conditions and order apply within.';
 
-create or replace function rowcast.has_key(row_json text, key json) returns boolean
-language plpgsql immutable as $$
-begin
-	return row_json is not null
-		and (select bool_and((row_json::json ->> k.key) is not distinct from k.value) from json_each_text(key) k);
-exception when others then
-	return false;  -- JSON that PostgreSQL itself cannot read: escapes like \u0000, or nested too deep
-end
-$$;
-comment on function rowcast.has_key is 'Whether a row has these values, as text, in these columns.';
-
 create or replace function rowcast.advance(out head bigint, out changes bigint)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
