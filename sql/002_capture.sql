@@ -31,6 +31,35 @@ end
 $$;
 comment on function rowcast.plain_texts is 'Two rows as JSON text, the same whatever the settings of the session that writes them. About 20 us.';
 
+create or replace function rowcast.utc_texts(old_row record, new_row record, out b text, out a text)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+begin
+	b := row_to_json(old_row);
+	a := row_to_json(new_row);
+end
+$$;
+comment on function rowcast.utc_texts is 'The same for rows whose text depends on no setting but the time zone. About 5 us.';
+
+create or replace function rowcast.capture_of(target regclass) returns regprocedure
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	with recursive type as (
+		select atttypid as oid from pg_attribute where attrelid = target and attnum > 0 and not attisdropped
+		union
+		select case when t.typtype = 'd' then t.typbasetype else t.typelem end
+		from type join pg_type t using (oid) where t.typtype = 'd' or t.typcategory = 'A'
+	)
+	select case
+		when bool_and(t.typtype = 'd' or t.typcategory = 'A' or t.typtype = 'e' or t.typnamespace = 'pg_catalog'::regnamespace
+			and t.typname in ('bool', 'int2', 'int4', 'int8', 'numeric', 'text', 'varchar', 'bpchar', 'char', 'name', 'uuid',
+				'json', 'jsonb', 'date', 'time', 'timetz', 'timestamp', 'timestamptz', 'inet', 'cidr', 'macaddr', 'macaddr8',
+				'bit', 'varbit', 'oid', 'xml', 'tsvector', 'tsquery')) is false then 'rowcast.capture_formatted()'
+		when bool_or(t.oid = 'timestamptz'::regtype) then 'rowcast.capture_zoned()'
+		else 'rowcast.capture()'
+	end::regprocedure
+	from type join pg_type t using (oid)
+$$;
+comment on function rowcast.capture_of is 'The trigger function that fits a table, by the settings on which the text of its columns'' types depends: none, the time zone, or any.';
+
 create or replace function rowcast.abbreviate(r record, source oid, redacted text[], max_value int,
 	out row_json text, out cut text[])
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -129,6 +158,7 @@ declare
 	room bigint;
 	leaf regclass;
 	full_at numeric;
+	kind record;
 begin
 	perform rowcast.note_gap();
 	select l.slot, l.stop, l.room into slot, stop, room from rowcast.limits() l;
@@ -137,8 +167,15 @@ begin
 	-- A table grows by no more than what the write-ahead log has of it.
 	full_at := trunc(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') + greatest(room - rowcast.leaf_size(slot), 0) * 0.9);
 	-- The two limits hold while no server runs to move to the next leaf; a server that finds one reached tells a gap.
-	execute format($f$
-create or replace function rowcast.capture() returns trigger
+	for kind in select * from (values
+		('capture', 'plain_texts', ''),
+		('capture_zoned', 'utc_texts', $c$and current_setting('timezone') in ('UTC', 'Etc/UTC')$c$),
+		('capture_formatted', 'plain_texts', $c$and current_setting('timezone') in ('UTC', 'Etc/UTC') and current_setting('datestyle') like 'ISO%'
+			and current_setting('intervalstyle') = 'postgres' and current_setting('bytea_output') = 'hex'
+			and current_setting('extra_float_digits') in ('1', '2', '3')$c$)) k(name, texts, settings)
+	loop
+		execute format($f$
+create or replace function rowcast.%9$s() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $b$
 declare
 	b text;
@@ -146,32 +183,36 @@ declare
 	extra jsonb;
 	texts record;
 begin
-	-- Every function named in a condition costs each transaction that comes here a third of a microsecond, and the size
-	-- of a file ten times that: it is asked only once the write-ahead log has grown by what there was room for.
-	if clock_timestamp() > %1$L::timestamptz or pg_current_wal_insert_lsn() > %6$L::pg_lsn then
-		if clock_timestamp() > %1$L::timestamptz
-			or pg_relation_size(%2$s::regclass) * 3 / 2 + pg_relation_size(%8$s::regclass) > %3$s then
+	-- One condition for nearly every row, because PostgreSQL prepares each anew in each transaction, at a microsecond
+	-- and a third for every function in it: there is room; the stored values are small (less than a power of two, by
+	-- its bits), so they cannot come near the limits of PostgreSQL when written out; the text is the plain one; and
+	-- nobody is to be rung for. The doorbell: the leader holds this lock only while it sleeps, and before it sleeps it
+	-- waits for every transaction that has an xid, as this one has. Dropped at once, so a long transaction blocks nobody.
+	if clock_timestamp() < %1$L::timestamptz and pg_current_wal_insert_lsn() < %6$L::pg_lsn
+		and (coalesce(pg_column_size(old), 0) | coalesce(pg_column_size(new), 0)) & -%7$s = 0 %11$s
+		and pg_try_advisory_lock_shared(1920103279, 1) and pg_advisory_unlock_shared(1920103279, 1) then
+		b := row_to_json(old);
+		a := row_to_json(new);
+	else
+		-- The size of a file takes 3 us: it is asked only once the write-ahead log has grown by what there was room for.
+		if clock_timestamp() >= %1$L::timestamptz then
 			return null;
+		elsif pg_current_wal_insert_lsn() >= %6$L::pg_lsn then
+			if pg_relation_size(%2$s::regclass) * 3 / 2 + pg_relation_size(%8$s::regclass) > %3$s then
+				return null;
+			end if;
 		end if;
-	end if;
-	-- A row whose stored values are small (less than a power of two, by its bits) cannot come near the limits of
-	-- PostgreSQL when written out. Under other settings of the session than these, the same value has another text.
-	-- (Settings in the function's head would cost each row a microsecond, and make PostgreSQL 13 send the client two
-	-- messages each.)
-	if (coalesce(pg_column_size(old), 0) | coalesce(pg_column_size(new), 0)) & -%7$s = 0 then
-		if current_setting('timezone') in ('UTC', 'Etc/UTC') and current_setting('datestyle') like 'ISO%%'
-			and current_setting('intervalstyle') = 'postgres' and current_setting('bytea_output') = 'hex'
-			and current_setting('extra_float_digits') in ('1', '2', '3') then
-			b := row_to_json(old);
-			a := row_to_json(new);
-		else
-			texts := rowcast.plain_texts(old, new);
+		if not (pg_try_advisory_lock_shared(1920103279, 1) and pg_advisory_unlock_shared(1920103279, 1)) then
+			perform pg_notify('rowcast', '');
+		end if;
+		if (coalesce(pg_column_size(old), 0) | coalesce(pg_column_size(new), 0)) & -%7$s = 0 then
+			-- An assignment: "select into" would plan with the rows as constants, copying each.
+			texts := rowcast.%10$s(old, new);
 			b := texts.b;
 			a := texts.a;
 		end if;
 	end if;
 	if tg_nargs > 1 or coalesce(b, a) is null or octet_length(b) > %4$s or octet_length(a) > %4$s then
-		-- An assignment: "select into" would plan with the rows as constants, copying each.
 		texts := rowcast.careful_texts(old, new, b, a, tg_relid, tg_argv, %4$s);
 		b := texts.b;
 		a := texts.a;
@@ -179,21 +220,16 @@ begin
 	end if;
 	insert into rowcast.change_%5$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
 		tg_argv[0]::int, tg_op::"char", b, a, extra);
-	-- The doorbell: the leader holds this lock only while it sleeps. It is dropped at once, so that a long
-	-- transaction blocks nobody.
-	if pg_try_advisory_lock_shared(1920103279, 1) and pg_advisory_unlock_shared(1920103279, 1) then
-		return null;
-	end if;
-	perform pg_notify('rowcast', '');
 	return null;
 end
 $b$ $f$, stop, leaf::oid, room, max_value, slot,
-		to_hex(div(full_at, 4294967296)::bigint) || '/' || to_hex(mod(full_at, 4294967296)::bigint),
-		1 << (32 - position('1' in max_value::bit(32)::text)),
-		(select reltoastrelid from pg_class where oid = leaf));
+			to_hex(div(full_at, 4294967296)::bigint) || '/' || to_hex(mod(full_at, 4294967296)::bigint),
+			1 << (32 - position('1' in max_value::bit(32)::text)),
+			(select reltoastrelid from pg_class where oid = leaf), kind.name, kind.texts, kind.settings);
+	end loop;
 end
 $w$;
-comment on function rowcast.write_capture is 'Writes the trigger function rowcast.capture() for the leaf in use and the settings, as constants: looking them up would cost every writer.';
+comment on function rowcast.write_capture is 'Writes the trigger functions rowcast.capture() and its two kin for the leaf in use and the settings, as constants: looking them up would cost every writer.';
 
 create or replace function rowcast.careful_texts(old_row record, new_row record, inout b text, inout a text,
 	source oid, args text[], max_value int, out extra jsonb)
@@ -237,7 +273,9 @@ begin
 	perform rowcast.write_capture();
 end
 $$;
-comment on function rowcast.capture is 'The row trigger''s function of every watched table. Written by rowcast.write_capture().';
+comment on function rowcast.capture is 'The row trigger''s function of a watched table whose values have one text under all settings. Written by rowcast.write_capture().';
+comment on function rowcast.capture_zoned is 'The same for a table with timestamptz, whose text depends on the time zone of the session.';
+comment on function rowcast.capture_formatted is 'The same for a table with other types, such as float8, interval, bytea or a range, whose text depends on the settings of the session.';
 
 create or replace function rowcast.capture_truncate() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

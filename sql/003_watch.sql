@@ -58,14 +58,15 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 		t.tgname ~ '^!rowcast' and case
 			when x.truncates then t.tgargs = convert_to(w.args[1], getdatabaseencoding()) || '\x00'
 			when t.tgparentid <> 0 then true
-			else t.tgrelid = target and (t.tgtype & 1) = 1 and t.tgargs = (
+			else t.tgrelid = target and (t.tgtype & 1) = 1 and t.tgfoid = rowcast.capture_of(target) and t.tgargs = (
 				select string_agg(convert_to(a, getdatabaseencoding()) || '\x00', '' order by i) from unnest(w.args) with ordinality u(a, i))
 			end
 	from (select target::oid union select relid from pg_partition_tree(target)) p(oid)
 	join pg_trigger t on t.tgrelid = p.oid
 	cross join lateral (select t.tgfoid = 'rowcast.capture_truncate'::regproc) x(truncates)
 	cross join (select rowcast.trigger_arguments(target)) w(args)
-	where t.tgfoid in ('rowcast.capture'::regproc, 'rowcast.capture_truncate'::regproc)
+	where t.tgfoid in ('rowcast.capture'::regproc, 'rowcast.capture_zoned'::regproc, 'rowcast.capture_formatted'::regproc,
+		'rowcast.capture_truncate'::regproc)
 $$;
 comment on function rowcast.triggers is 'Rowcast''s triggers on a table and its partitions: whether PostgreSQL made each as a clone of the table''s own, and whether it is as watch() would make it.';
 
@@ -97,8 +98,8 @@ begin
 	-- The names: first in the alphabet, because triggers fire in its order, and one of the application's may change
 	-- the row again; and of its own for each table, because a table may become a partition of another.
 	if not exists (select from rowcast.triggers(target) o where not o.truncates and o.on_table = target) then
-		execute format('create trigger %I after insert or update or delete on %s for each row execute function rowcast.capture(%s)',
-			'!rowcast_' || relation_id, target,
+		execute format('create trigger %I after insert or update or delete on %s for each row execute function rowcast.%I(%s)',
+			'!rowcast_' || relation_id, target, (select proname from pg_proc where oid = rowcast.capture_of(target)),
 			(select string_agg(quote_literal(a), ', ' order by i) from unnest(rowcast.trigger_arguments(target)) with ordinality u(a, i)));
 		execute format('comment on trigger %I on %s is %L', '!rowcast_' || relation_id, target,
 			'Rowcast records changed rows. Remove with rowcast.unwatch().');

@@ -68,11 +68,13 @@ async function rowcast(
 /** Takes the test of the doorbell out of the capture function: what is left rings always. */
 async function alwaysRing(url: string): Promise<void> {
 	const [row] = await execute(url, `select pg_get_functiondef('rowcast.capture'::regproc) as sql`);
-	const changed = row!.sql!.replace(
-		/if pg_try_advisory_lock_shared[^;]*;?\s*then\s*return null;\s*end if;/i,
-		''
-	);
-	if (changed === row!.sql || !changed.includes('pg_notify'))
+	const changed = row!
+		.sql!.replace(
+			/\s+and pg_try_advisory_lock_shared\S+ \d\) and pg_advisory_unlock_shared\S+ \d\) then/,
+			' then'
+		)
+		.replace(/insert into rowcast/, `perform pg_notify('rowcast', '');\n$&`);
+	if (changed.split('pg_notify').length !== 3 || changed.split('pg_try_advisory_lock_shared').length !== 2)
 		throw new Error('The capture function has changed; so must this bench.');
 	await execute(url, changed);
 }
