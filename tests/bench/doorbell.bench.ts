@@ -67,7 +67,7 @@ async function rowcast(
 
 /** Takes the test of the doorbell out of the capture function: what is left rings always. */
 async function alwaysRing(url: string): Promise<void> {
-	const [row] = await execute(url, `select pg_get_functiondef('rowcast.capture'::regproc) as sql`);
+	const [row] = await execute(url, `select pg_get_functiondef(rowcast.capture_of('entry')) as sql`);
 	const changed = row!
 		.sql!.replace(
 			/\s+and pg_try_advisory_lock_shared\S+ \d\) and pg_advisory_unlock_shared\S+ \d\) then/,
