@@ -13,7 +13,8 @@ $$;
 create or replace function rowcast.step(barrier xid8, max_changes int)
 returns table (settled boolean, head bigint, changes bigint, at timestamptz, counts json, c rowcast.change)
 language plpgsql security definer
-set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $$
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off
+set plan_cache_mode = force_generic_plan as $$
 begin
 	settled := pg_snapshot_xmin(pg_current_snapshot()) >= barrier;  -- before the tick's own snapshot
 	select a.head, a.changes into head, changes from rowcast.advance() a;
