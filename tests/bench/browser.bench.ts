@@ -40,6 +40,7 @@ export async function run(tell: Tell) {
 			for (const pace of PACES) {
 				let written = 0;
 				const seen = await watch(browser, server.url, async () => (written = await write(url, pace)));
+				if (seen.delays.length === 0) throw new Error('The page showed no change.');
 				rows.push(row('rowcast', pace, written / SECONDS, seen));
 				tell(`${pace}/s: ${JSON.stringify(rows.at(-1))}`);
 			}
