@@ -34,6 +34,8 @@ export interface View {
 	past: Stretch | null;
 	/** The change whose row is open. */
 	row: Position | null;
+	/** The table that is open as it was. */
+	then: TableName | null;
 }
 
 /** Reads a view from an address. What cannot be read is left at its default: an old link still opens. */
@@ -46,12 +48,13 @@ export function parseView(params: URLSearchParams): View {
 		where: params.get('q') ?? '',
 		span: SPANS.find(({ label }) => label === params.get('span')) ?? DEFAULT_SPAN,
 		past: parseStretch(params),
-		row: parseRow(params.get('row') ?? '')
+		row: parseRow(params.get('row') ?? ''),
+		then: parseTable(params.get('then') ?? '')[0] ?? null
 	};
 }
 
 /** The shortest address of a view; empty for the plain live one. */
-export function formatView({ tables, without, ops, where, span, past, row }: View): string {
+export function formatView({ tables, without, ops, where, span, past, row, then }: View): string {
 	const params = new URLSearchParams();
 	for (const table of tables) params.append('table', formatTable(table));
 	for (const table of without) params.append('without', formatTable(table));
@@ -64,6 +67,7 @@ export function formatView({ tables, without, ops, where, span, past, row }: Vie
 		if (past.at !== past.from) params.set('at', new Date(past.at).toISOString());
 	}
 	if (row) params.set('row', `${row.tick}-${row.seq}`);
+	if (then) params.set('then', formatTable(then));
 	const text = params.toString();
 	return text && `?${text}`;
 }

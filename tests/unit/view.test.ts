@@ -93,7 +93,8 @@ test('any view comes back from its address', () => {
 		),
 		row: fc.option(
 			fc.record({ tick: fc.nat().map(String), seq: fc.bigInt({ min: 0n, max: 2n ** 96n }).map(String) })
-		)
+		),
+		then: fc.option(table)
 	});
 	fc.assert(
 		fc.property(view, (shown) => {

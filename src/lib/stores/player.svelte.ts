@@ -38,6 +38,8 @@ export class Player {
 	loading = $state(false);
 	/** Whether the log holds no tick of the stretch: it was pruned, or the log is younger. */
 	empty = $state(false);
+	/** Counts single steps: two of them may stand at the same moment. */
+	moves = $state(0);
 	/** Whether stretches in which nothing happens are passed over. */
 	skipsQuiet = $state(false);
 	/** Told where the playhead came to rest. */
@@ -52,6 +54,8 @@ export class Player {
 	#next: Position | null = null;
 	/** What stands before this has been shown. */
 	#shown: Position = { tick: '0', seq: '0' };
+	/** The playhead stands at `#shown`, within a tick it may be, rather than at a moment. */
+	#stepped = false;
 	#fetching = false;
 	#sampledAt = 0;
 	#round = 0;
@@ -116,8 +120,16 @@ export class Player {
 		if (!this.stretch || this.playing) return;
 		if (this.at >= this.stretch.to) void this.#place(this.stretch.from);
 		this.playing = true;
+		this.#stepped = false;
 		this.#last = performance.now();
 		this.#frame = requestAnimationFrame((now) => this.#advance(now));
+	}
+
+	/** Where the playhead stands in the log: all that comes before this has happened. */
+	async position(): Promise<Position> {
+		if (this.#stepped) return this.#shown;
+		if (this.at <= this.stretch!.from) return { tick: String(BigInt(this.#rates!.after) + 1n), seq: '0' };
+		return { tick: String((await this.#tickAt(this.at)) + 1n), seq: '0' };
 	}
 
 	pause(): void {
@@ -136,6 +148,7 @@ export class Player {
 	seek(to: number): void {
 		if (!this.stretch || !this.#rates) return;
 		this.at = Math.max(this.stretch.from, Math.min(this.stretch.to, to));
+		this.#stepped = false;
 		this.#count();
 		clearTimeout(this.#settle);
 		this.#round++;
@@ -156,6 +169,8 @@ export class Player {
 		if (this.ledger.stance !== 'live') this.ledger.follow();
 		const newest = by > 0 ? await this.#forward(what) : await this.#back(what);
 		if (!newest) return;
+		this.#stepped = true;
+		this.moves++;
 		this.board.recent.advance(this.at);
 		this.board.beat++;
 		// An open detail goes along.
@@ -230,6 +245,7 @@ export class Player {
 		const rates = this.#rates!;
 		const round = ++this.#round;
 		this.at = at;
+		this.#stepped = false;
 		this.#count();
 		this.#queue = [];
 		this.#next = this.#shown = { tick: String(BigInt(rates.after) + 1n), seq: '0' };

@@ -11,7 +11,7 @@ import { connect, Refused, type Client, type Link, type Subscription } from '../
 import { Delay } from '../delay.ts';
 import { clockTime, duration } from '../format.ts';
 import { differences } from '../schema.ts';
-import { MAX_CHANGES } from '../protocol.ts';
+import { MAX_CHANGES, OPS } from '../protocol.ts';
 import type {
 	Change,
 	Gap,
@@ -92,7 +92,8 @@ export class Session {
 			tables: tables.filter(there),
 			without: without.filter(there),
 			where: this.problem === null ? where : '',
-			row: null
+			row: null,
+			then: null
 		});
 		return `/export?format=${format}${shown.replace('?', '&')}`;
 	}
@@ -170,10 +171,22 @@ export class Session {
 		if (this.wanted === row) this.wanted = null;
 	}
 
-	/** Fetches a row's life, newest first. */
-	async life(change: { schema: string; table: string; key: Record<string, string | null> }) {
+	/** Fetches a row's life, newest first; the newest `limit` of it. */
+	async life(change: { schema: string; table: string; key: Record<string, string | null> }, limit = 200) {
 		const { schema, table, key } = change;
-		return (await this.#client!.row({ schema, table, key, limit: 200 })).changes;
+		return (await this.#client!.row({ schema, table, key, limit })).changes;
+	}
+
+	/** Fetches a page of what was done to a table, newest first; of what came before a position where one is given. */
+	tablePast({ schema, table }: TableName, before: Position | null): Promise<History> {
+		const ops = OPS.filter((op) => op !== 'REFERENCE');
+		const filter = { tables: [{ schema, table }], ops };
+		return this.#client!.history({
+			filter,
+			...(before ? { before } : {}),
+			limit: MAX_CHANGES,
+			order: 'desc'
+		});
 	}
 
 	/**
