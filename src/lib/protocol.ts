@@ -152,7 +152,7 @@ export interface State {
 	lagMs: number;
 	/** Since when `database` has its value. */
 	since: string;
-	/** What to do, where `database` is not live. */
+	/** What to do, where `database` is not live, or is not followed as it could be. */
 	message?: string;
 }
 

@@ -1,5 +1,6 @@
-/** Once before the integration tests: a PostgreSQL of each major under test runs. */
+/** Once before the integration tests: a PostgreSQL of each major under test runs, and pgbouncer is there. */
 import type { TestProject } from 'vitest/node';
+import { getPgbouncer } from './pgbouncer.ts';
 import { PACKAGED, startPostgres, systemMajors } from './postgres.ts';
 
 declare module 'vitest' {
@@ -10,6 +11,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+	getPgbouncer();
 	const majors = [...Object.keys(PACKAGED).map(Number), ...systemMajors()];
 	const clusters = await Promise.all(majors.map((major) => startPostgres({ major })));
 	project.provide(

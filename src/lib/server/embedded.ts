@@ -146,7 +146,7 @@ export async function makeFolder(folder: string): Promise<boolean> {
 }
 
 /** As root: the user to run PostgreSQL as. */
-function unprivileged(): { uid: number; gid: number } | undefined {
+export function unprivileged(): { uid: number; gid: number } | undefined {
 	if (process.getuid?.() !== 0) return undefined;
 	for (const name of ['postgres', 'nobody']) {
 		const [uid, gid] = ['-u', '-g'].map((flag) => {

@@ -12,7 +12,8 @@ import { makeLeader, type Leader } from './leader.ts';
 import { LOCK } from './locks.ts';
 import type { Log } from './log.ts';
 import { migrate } from './migrate.ts';
-import { breakAll, connectionOptions } from './pool.ts';
+import { breakAll, connectionOptions, shareSessions } from './pool.ts';
+import { makePooledLeader, POOLED_MESSAGE, sharesSessions } from './pooled.ts';
 import { makeReader } from './reader.ts';
 import { makeReferences } from './references.ts';
 import type { Config, Follower, FollowerEvents, Tick } from './types.ts';
@@ -28,6 +29,7 @@ const SILENCE_MS = 4_000;
 const NOTICE_SILENCE = `
 	select set_config(name, case name when 'idle_session_timeout' then '5s' when 'tcp_keepalives_count' then '3' else '1' end, false)
 	from pg_settings where name in ('idle_session_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count')`;
+const PRUNE = `select case when rowcast.maintain() = 'prune' then rowcast.prune() end`;
 const RETRY_MS = [100, 250, 500, 1_000, 2_000];
 /** How long a start waits for a database that is starting up or out of connections. */
 const START_PATIENCE_MS = 10_000;
@@ -58,12 +60,14 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 	/** The database's clock less this one's, in ms. */
 	let clockOffset = 0;
 	let leader: Leader | undefined;
+	/** A pooler lends out the sessions. */
+	let pooled = false;
 	/** Ends the session under way. */
 	let interrupt = (_error: Error) => {};
 	let wake = () => {};
 	let finished: Promise<void> | undefined;
 
-	function tell(next: State['database'], message?: string) {
+	function tell(next: State['database'], message = pooled ? POOLED_MESSAGE : undefined) {
 		if (state.database === next && state.message === message) return;
 		const since = state.database === next ? state.since : new Date().toISOString();
 		state = {
@@ -132,7 +136,12 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 	}
 
 	async function prepare(client: pg.Client) {
-		await client.query(NOTICE_SILENCE);
+		if (!pooled && (await sharesSessions(client, database))) {
+			pooled = true;
+			shareSessions(pool);
+			log.warn(POOLED_MESSAGE);
+		}
+		if (!pooled) await client.query(NOTICE_SILENCE);
 		await migrate(client);
 		// A role that may only read takes the limits as they are.
 		const rights = await client.query(
@@ -157,7 +166,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		const changed = epoch !== rows[0].epoch;
 		if (changed) gapsSeen = head;
 		epoch = rows[0].epoch;
-		await client.query('listen rowcast_tick');
+		if (!pooled) await client.query('listen rowcast_tick');
 		await watchConfigured(client, config, catalog, log);
 		if (await catalog.refresh()) events.tables(catalog.tables());
 		if (changed) events.epoch(epoch);
@@ -165,8 +174,8 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 
 	/** Leads until the connection breaks. */
 	async function lead(client: pg.Client) {
-		await client.query('listen rowcast; unlisten rowcast_tick');
-		leader = makeLeader({
+		if (!pooled) await client.query('listen rowcast; unlisten rowcast_tick');
+		leader = (pooled ? makePooledLeader : makeLeader)({
 			client,
 			viewers,
 			ticked: (next, rows) => advanceTo(next, rows)
@@ -177,7 +186,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 	/** Follows another server's ticks; returns once it could take the lead. */
 	async function follow(client: pg.Client) {
 		let shared = false;
-		while (!closed) {
+		while (!closed && !pooled) {
 			const { rows } = await client.query(
 				`select (select max(n) from rowcast.tick) as head, pg_try_advisory_lock(${LOCK.leader}) as leads`
 			);
@@ -226,7 +235,8 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 			announce();
 			const { rows } = await pool.query('select rowcast.maintain() as due');
 			if (rows[0].due === 'prune') {
-				await pool.query('select rowcast.prune()').catch((err) => {
+				// Asked again, because several servers do this where a pooler keeps them from having a leader.
+				await pool.query(PRUNE).catch((err) => {
 					if (err.code !== '55P03') throw err; // someone still writes there: next time
 				});
 			} else if (rows[0].due === 'index') {

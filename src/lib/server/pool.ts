@@ -26,13 +26,10 @@ export function makePool(database: { connectionString?: string }, log: Log): pg.
 	const pool = new pg.Pool({
 		...connectionOptions(database),
 		max: 8,
-		// The log's leaves have no statistics: PostgreSQL before 18 would compile each query for 300 ms, and all collect
-		// a million rows in a bitmap to sort out the first thousand, which an index has in order; or, for the few
-		// transactions that were running at a tick, read a whole leaf (25 ms for each tick, with 300,000 rows in it).
-		onConnect: async (client) =>
-			void (await client.query('set jit = off; set enable_bitmapscan = off; set enable_seqscan = off')),
+		onConnect: async (client) => {
+			if (!shared.has(pool)) await client.query(settings('session'));
+		},
 		idleTimeoutMillis: 30_000,
-		statement_timeout: READ_TIMEOUT_MS,
 		query_timeout: READ_TIMEOUT_MS + 2_000
 	});
 	// An idle connection that breaks is replaced at the next query; without a listener it would end the process.
@@ -46,6 +43,52 @@ export function makePool(database: { connectionString?: string }, log: Log): pg.
 	});
 	pool.on('remove', (client) => open.delete(client));
 	return pool;
+}
+
+/**
+ * For reads. The log's leaves have no statistics: PostgreSQL before 18 would compile each query for 300 ms, and all
+ * collect a million rows in a bitmap to sort out the first thousand, which an index has in order; or, for the few
+ * transactions that were running at a tick, read a whole leaf (25 ms for each tick, with 300,000 rows in it).
+ */
+const settings = (scope: 'session' | 'local') =>
+	Object.entries({
+		jit: 'off',
+		enable_bitmapscan: 'off',
+		enable_seqscan: 'off',
+		statement_timeout: READ_TIMEOUT_MS
+	})
+		.map(([name, value]) => `set ${scope} ${name} = ${value}`)
+		.join('; ');
+
+/** Pools whose sessions are lent to others, too. */
+const shared = new WeakSet<pg.Pool>();
+
+/**
+ * From now on each query is a transaction of its own that leaves nothing behind in the session, which others use next:
+ * neither settings nor prepared statements. To be called before the pool is used.
+ */
+export function shareSessions(pool: pg.Pool): void {
+	if (shared.has(pool)) return;
+	shared.add(pool);
+	const query = async (given: string | pg.QueryConfig, values?: unknown[]) => {
+		const { name: _, ...unnamed } = typeof given === 'string' ? { text: given, values, name: '' } : given;
+		const client = await pool.connect();
+		let broken: unknown;
+		try {
+			await client.query(`begin; ${settings('local')}`);
+			const result = await client.query(unnamed);
+			await client.query('commit');
+			return result;
+		} catch (err) {
+			// One that did not answer is not asked again.
+			if (!(err instanceof pg.DatabaseError)) broken = err;
+			else await client.query('rollback').catch((error) => (broken = error));
+			throw err;
+		} finally {
+			client.release(Boolean(broken));
+		}
+	};
+	pool.query = query as typeof pool.query;
 }
 
 /** The connections of each pool. */

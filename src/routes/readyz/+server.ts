@@ -12,7 +12,7 @@ export const GET: RequestHandler = ({ locals }) => {
 			head,
 			lagMs,
 			since,
-			...(health.ready ? {} : { reason: message ?? database })
+			...(health.ready ? message && { message } : { reason: message ?? database })
 		},
 		{ status: health.ready ? 200 : 503 }
 	);

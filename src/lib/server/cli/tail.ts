@@ -5,7 +5,8 @@ import { makeCatalog } from '../catalog.ts';
 import type { Command, Context } from '../cli.ts';
 import { ConfigError, StartError } from '../errors.ts';
 import { LOCK } from '../locks.ts';
-import { makePool } from '../pool.ts';
+import { makePool, shareSessions } from '../pool.ts';
+import { sharesSessions } from '../pooled.ts';
 import { makeReader } from '../reader.ts';
 import { label } from './steps.ts';
 
@@ -39,6 +40,8 @@ the ticks, it does. What cannot be shown is told on stderr.
 		if (!there[0].yes)
 			throw new StartError('Rowcast is not installed in this database; run: rowcast install');
 		const pool = makePool(config.database, pino({ level: 'silent' }));
+		const pooled = await sharesSessions(client, config.database);
+		if (pooled) shareSessions(pool);
 		const catalog = makeCatalog(pool);
 		const reader = makeReader(pool, catalog);
 		let wake = () => {};
@@ -52,9 +55,11 @@ the ticks, it does. What cannot be shown is told on stderr.
 					throw new ConfigError(
 						`${label(table)} was never watched; run: rowcast install --tables ${label(table)}`
 					);
-			await client.query('listen rowcast_tick');
-			// A leader without viewers ticks once a second.
-			await client.query(`select pg_advisory_lock_shared(${LOCK.viewers})`);
+			if (!pooled) {
+				await client.query('listen rowcast_tick');
+				// A leader without viewers ticks once a second.
+				await client.query(`select pg_advisory_lock_shared(${LOCK.viewers})`);
+			}
 			let at: bigint | undefined = start;
 			while (!signal.aborted) {
 				const { rows } = await client.query(NEXT);
