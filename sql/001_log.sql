@@ -109,7 +109,7 @@ comment on table rowcast.change is 'One row''s insert (I), update (U) or delete 
 comment on column rowcast.change.lsn is 'Where the write-ahead log ended while the row was locked: orders each row''s history. Not a sequence, because nextval() in a trigger would change what the application''s lastval() returns. Two transactions may read the same position; (lsn, xid) is unique.';
 comment on column rowcast.change.xid is 'The writing top-level transaction.';
 comment on column rowcast.change.before is 'The row as JSON text, null for an insert. Text, so that numbers stay exact and nothing has to parse it.';
-comment on column rowcast.change.op is 'I, U, D, T or R. No check constraint: PostgreSQL prepares one anew for every statement, 7 us each.';
+comment on column rowcast.change.op is 'I, U, D, T or R. No check constraint: PostgreSQL prepares one anew for every statement.';
 comment on column rowcast.change.extra is 'Rare things: {"cut": [columns whose value is abbreviated]}; and for R {"via": {"seq", "relation", "constraint", "truncated"}}, the change that caused it and the foreign key that led from it.';
 
 do $$

@@ -60,6 +60,49 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.capture_of is 'The trigger function that fits a table, by the settings on which the text of its columns'' types depends: none, the time zone, or any.';
 
+create or replace function rowcast.virtual_expression(source oid, attnum smallint) returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select format('(%s)::%s', pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod))
+	from pg_attribute a join pg_attrdef d on (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+	where a.attrelid = source and a.attnum = virtual_expression.attnum
+$$;
+comment on function rowcast.virtual_expression is 'What a virtual generated column is computed by. PostgreSQL allows it only functions and types of its own, which are the same for every role.';
+
+create or replace function rowcast.virtual_text(r record, source oid, max_value int) returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
+declare
+	columns text;
+	value text;
+begin
+	if r is distinct from null then
+		select string_agg(format('%s as %I', case when attgenerated = 'v' then rowcast.virtual_expression(source, attnum)
+			else quote_ident(attname) end, attname), ', ' order by attnum)
+		into columns from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
+		execute format('select row_to_json(v) from (select %s from (select ($1).*) the_row) v', columns) into value using r;
+	end if;
+	return case when octet_length(value) <= max_value then value end;
+exception when others then
+	return null;  -- the application meets the error when it reads the row; the write must not
+end
+$$;
+comment on function rowcast.virtual_text is 'The quick way to a small row with virtual columns as JSON text; null where they cannot be computed or are large, so that abbreviate() must do it. Takes a subtransaction, without an xid.';
+
+create or replace function rowcast.virtual_json(r record, expression text, max_value int) returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
+declare
+	value text;
+begin
+	-- In a select of its own, so that no name in the expression is taken for another's.
+	execute format('select rowcast.small_json(%s, $2) from (select ($1).*) the_row', expression) into value using r, max_value;
+	return value;
+exception when others then
+	return null;
+end
+$$;
+comment on function rowcast.virtual_json is 'The value of a virtual generated column as JSON text; null where that takes more than max_value bytes or cannot be computed.';
+
 create or replace function rowcast.abbreviate(r record, source oid, redacted text[], max_value int,
 	out row_json text, out cut text[])
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -78,6 +121,8 @@ begin
 	end if;
 	select string_agg(
 		case when a.attname = any (redacted) then format('(%s, %L, %L, null)', a.attnum, a.attname, '"[redacted]"')
+		when a.attgenerated = 'v' then format('(%s, %L, rowcast.virtual_json(s.r, %L, %s), ''…'')', a.attnum, a.attname,
+			rowcast.virtual_expression(source, a.attnum), max_value)
 		else format('(%1$s, %2$L, rowcast.small_json((s.r).%3$I, %4$s), %5$s || %6$L || pg_column_size((s.r).%3$I) || %7$L)',
 			a.attnum, a.attname, a.attname, max_value,
 			case
@@ -97,7 +142,7 @@ begin
 	into row_json, cut using r;
 end
 $f$;
-comment on function rowcast.abbreviate is 'A row as JSON text in which values larger than max_value bytes are cut to their beginning and redacted columns are replaced, with the names of the cut ones. About 0.2 ms.';
+comment on function rowcast.abbreviate is 'A row as JSON text in which values larger than max_value bytes are cut to their beginning, redacted columns are replaced and virtual ones computed, with the names of the cut ones. About 0.2 ms.';
 
 create or replace function rowcast.redact_text(row_json text, names text[], positions int[]) returns text
 language sql immutable security definer set search_path = pg_catalog, pg_temp as $$
@@ -129,22 +174,50 @@ alter table rowcast.leaf add column if not exists stop timestamptz, add column i
 comment on column rowcast.leaf.stop is 'After this, rowcast.capture() turns changes away from it.';
 comment on column rowcast.leaf.room is 'The leaf_size() beyond which rowcast.capture() turns changes away from it; null once that is noted and it is closed.';
 
+alter table rowcast.state add column if not exists gap_until bigint, add column if not exists gap_barrier xid8;
+comment on column rowcast.state.gap_until is 'Where the last gap ends as it was noted, until transactions that were then open have ended; else null.';
+comment on column rowcast.state.gap_barrier is 'Every transaction whose changes were turned away has an xid before this one; null while changes still are.';
+
 create or replace function rowcast.note_gap() returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
+	head bigint := (select max(n) from rowcast.tick);
 	-- A closed leaf too: a long statement goes on appending to it.
 	turned_away boolean := (select coalesce(bool_or(rowcast.leaf_size(slot) > room or closed_at is null and clock_timestamp() > stop), false)
 		from rowcast.leaf where room is not null);
 begin
 	if turned_away then
-		insert into rowcast.gap (after, until, reason)
-			select captured, (select max(n) from rowcast.tick) + 1, 'capture' from rowcast.state on conflict do nothing;
+		insert into rowcast.gap (after, until, reason) select captured, head + 1, 'capture' from rowcast.state on conflict do nothing;
+		-- Where it goes on from one that is not settled, their settling begins behind both.
+		update rowcast.state set gap_barrier = null,
+			gap_until = case when gap_until < captured then gap_until else head + 1 end;
 		update rowcast.leaf set room = null where closed_at is not null and rowcast.leaf_size(slot) > room;
 	end if;
 	return turned_away;
 end
 $$;
 comment on function rowcast.note_gap is 'Notes a gap where rowcast.capture() has turned changes away, by the very limits that it was written with: true then.';
+
+create or replace function rowcast.settle_gap() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	s rowcast.state := (select o from rowcast.state o where gap_until is not null);
+	last_tick bigint;
+begin
+	if s.gap_barrier is null then
+		-- The functions that record again are committed: whoever ran those before them has an earlier xid.
+		update rowcast.state set gap_barrier = pg_current_xact_id() where gap_until is not null;
+	elsif pg_snapshot_xmin(pg_current_snapshot()) >= s.gap_barrier then
+		-- The first tick, or the next, that sees all of them.
+		last_tick := coalesce((select min(n) from rowcast.tick where n > s.gap_until and pg_snapshot_xmin(snapshot) >= s.gap_barrier),
+			(select max(n) from rowcast.tick) + 1);
+		insert into rowcast.gap (after, until, reason) select s.gap_until, last_tick, 'capture' where last_tick > s.gap_until
+			on conflict do nothing;
+		update rowcast.state set gap_until = null, gap_barrier = null;
+	end if;
+end
+$$;
+comment on function rowcast.settle_gap is 'A transaction whose changes were turned away may commit long after changes are recorded again: once all that were open then have ended, the gap goes on up to there. Part of maintain().';
 
 create or replace function rowcast.write_capture() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'iso' as $w$
@@ -239,12 +312,19 @@ declare
 	cut text[];
 	r record;
 begin
-	-- JSON with an escape may be json that json_each cannot read (\u0000), and 8 kB nest at most 4,096 levels deep.
-	if args[1] is not null and coalesce(b, a) is not null
-		and coalesce(octet_length(b), 0) <= 8192 and coalesce(octet_length(a), 0) <= 8192
-		and coalesce(strpos(b, '\u'), 0) = 0 and coalesce(strpos(a, '\u'), 0) = 0 then
-		b := rowcast.redact_text(b, args[2]::text[], args[3]::int[]);
-		a := rowcast.redact_text(a, args[2]::text[], args[3]::int[]);
+	if args[1] is not null and coalesce(b, a) is not null then
+		if args[4] is not null and args[1] = '{}' then
+			b := rowcast.virtual_text(old_row, source, max_value);
+			a := rowcast.virtual_text(new_row, source, max_value);
+		-- JSON with an escape may be json that json_each cannot read (\u0000), and 8 kB nest at most 4,096 levels deep.
+		elsif args[4] is null and coalesce(octet_length(b), 0) <= 8192 and coalesce(octet_length(a), 0) <= 8192
+			and coalesce(strpos(b, '\u'), 0) = 0 and coalesce(strpos(a, '\u'), 0) = 0 then
+			b := rowcast.redact_text(b, args[2]::text[], args[3]::int[]);
+			a := rowcast.redact_text(a, args[2]::text[], args[3]::int[]);
+		else
+			b := null;
+			a := null;
+		end if;
 		if (b is null) = (old_row is not distinct from null) and (a is null) = (new_row is not distinct from null) then
 			return;
 		end if;
@@ -266,7 +346,7 @@ begin
 	end if;
 end
 $$;
-comment on function rowcast.careful_texts is 'The rows of a change that is large or has redacted columns, as JSON text; b and a where they are small. args: those of the trigger, from 0: relation, then redacted columns by number, by name, and by position.';
+comment on function rowcast.careful_texts is 'The rows of a change that is large or has redacted or virtual columns, as JSON text; b and a where they are small. args: those of the trigger, see trigger_arguments().';
 
 do $$
 begin

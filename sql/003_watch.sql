@@ -39,17 +39,23 @@ comment on function rowcast.register is 'Notes a table as watched and returns it
 
 create or replace function rowcast.trigger_arguments(target regclass) returns text[]
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-	select array[r.id::text] || case when cardinality(r.redacted) > 0 then array[
-		r.redacted::text,
-		(select array_agg(c.attname order by c.attnum)::text from pg_attribute c where c.attrelid = r.oid and c.attnum = any (r.redacted)),
-		(select array_agg(p.position order by p.attnum)::text
-			from (select attnum, row_number() over (order by attnum) as position
-				from pg_attribute where attrelid = r.oid and attnum > 0 and not attisdropped) p
-			where p.attnum = any (r.redacted))]
-		else '{}' end
-	from rowcast.relation r where r.oid = target
+	select array[r.id::text]
+		|| case when cardinality(r.redacted) > 0 or v.has_virtual then array[
+			r.redacted::text,
+			(select coalesce(array_agg(c.attname order by c.attnum), '{}')::text
+				from pg_attribute c where c.attrelid = r.oid and c.attnum = any (r.redacted)),
+			(select coalesce(array_agg(p.position order by p.attnum), '{}')::text
+				from (select attnum, row_number() over (order by attnum) as position
+					from pg_attribute where attrelid = r.oid and attnum > 0 and not attisdropped) p
+				where p.attnum = any (r.redacted))]
+			else '{}' end
+		|| case when v.has_virtual then array['virtual'] else '{}' end
+	from rowcast.relation r
+	cross join lateral (select exists (select from pg_attribute
+		where attrelid = r.oid and attgenerated = 'v' and not attisdropped) as has_virtual) v
+	where r.oid = target
 $$;
-comment on function rowcast.trigger_arguments is 'What the triggers of a table are to be called with: its id, then its redacted columns by number, name and position.';
+comment on function rowcast.trigger_arguments is 'What the triggers of a table are to be called with: its id; where it has redacted or virtual columns, the redacted ones by number, name and position; then a word where it has virtual ones.';
 
 create or replace function rowcast.triggers(target regclass)
 returns table (on_table regclass, name text, truncates boolean, clone boolean, enabled "char", fits boolean)

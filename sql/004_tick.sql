@@ -64,7 +64,7 @@ begin
 			-- A dump restored elsewhere: the transactions that it names are not those of this cluster.
 			truncate rowcast.change, rowcast.tick, rowcast.tick_count, rowcast.rate, rowcast.gap;
 			insert into rowcast.tick values (0, clock_timestamp(), pg_current_snapshot());
-			update rowcast.state set oldest = 0, captured = 0, referenced = 0, rolled = 0;
+			update rowcast.state set oldest = 0, captured = 0, referenced = 0, rolled = 0, gap_until = null, gap_barrier = null;
 			perform rowcast.find_by_name();
 			perform rowcast.write_capture();
 		end if;
@@ -154,6 +154,7 @@ begin
 	perform rowcast.roll_up();
 	if not turned_away then
 		update rowcast.state set captured = head where captured <> head;
+		perform rowcast.settle_gap();
 	end if;
 	if turned_away or used > max_log / 20 or clock_timestamp() > open_leaf.opened_at + retention / 7 then
 		perform rowcast.rotate();

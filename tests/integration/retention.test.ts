@@ -23,6 +23,7 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))('the log on 
 	const attended = useDatabase({ major });
 	const unattended = useDatabase({ major });
 	const old = useDatabase({ major });
+	const overtaken = useDatabase({ major });
 
 	test('keeps its size under a server, blocks no writer for 100 ms, and never cuts a tick', async () => {
 		const { url } = attended();
@@ -61,9 +62,10 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))('the log on 
 		const { reader } = following.follower;
 		for (let tick = oldest + 1n; tick <= head; tick += 1n + (head - oldest) / 60n) {
 			const counts = await reader.counts({}, tick - 1n, tick);
-			expect((await readAll(reader, tick - 1n, tick)).length, `tick ${tick}`).toBe(
-				counts.reduce((sum, { rows }) => sum + rows, 0)
-			);
+			const { length } = await readAll(reader, tick - 1n, tick);
+			// Pruning goes on beside it.
+			if (tick <= (await reader.bounds()).oldest) continue;
+			expect(length, `tick ${tick}`).toBe(counts.reduce((sum, { rows }) => sum + rows, 0));
 		}
 		const captured = following.ticks.flatMap(({ counts }) => counts).reduce((sum, { rows }) => sum + rows, 0);
 		if (following.gaps.every(({ reason }) => reason !== 'capture'))
@@ -102,6 +104,42 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))('the log on 
 				first.tick,
 				'what is recorded again lies at the end of the gap or beyond'
 			).toBeGreaterThanOrEqual(BigInt(gap.until));
+			await following.close();
+		});
+	});
+
+	test('a transaction that was turned away and commits long after lies in a gap too', async () => {
+		const { url } = overtaken();
+		await withClient(url, (db) =>
+			db.query('create table load (id bigint generated always as identity primary key, text text)')
+		);
+		await watchAll(url);
+		await withClients(url, 2, async ([db, late]) => {
+			await db!.query(`select rowcast.configure('max_log', '${MB}')`);
+			await late!.query('begin');
+			await late!.query(`insert into load (text) values ('early')`);
+			for (let i = 0; i < 200; i++)
+				await db!.query('insert into load (text) values ($1), ($1), ($1), ($1), ($1)', [row(4_000)]);
+			await late!.query(`insert into load (text) values ('turned away')`);
+
+			const following = await follow(url, { maxLogBytes: 4 * MB });
+			const captureGaps = () => following.gaps.filter(({ reason }) => reason === 'capture');
+			await following.until('the gap', () => captureGaps().length > 0);
+			const settling = async () =>
+				(await db!.query('select gap_barrier is not null as settling from rowcast.state')).rows[0].settling;
+			expect(await eventually(settling, Boolean, 20_000), 'it records again').toBe(true);
+			// Ticks that lie behind the gap as it was told.
+			const { until } = captureGaps().at(-1)!;
+			const tick = async () => {
+				await db!.query(`insert into load (text) values ('again')`);
+				return following.follower.head;
+			};
+			const reached = await eventually(tick, (head) => head > BigInt(until) + 2n, 20_000);
+			await late!.query('commit');
+			// The tick in which it became visible is one after those that were reached.
+			await following.until('the rest of the gap', () =>
+				captureGaps().some((gap) => BigInt(gap.after) <= BigInt(until) && BigInt(gap.until) > reached)
+			);
 			await following.close();
 		});
 	});

@@ -99,6 +99,39 @@ describe.each(majors())('a value never fails a write on PostgreSQL %i', (major) 
 		for (const change of changes) expect(Math.max(...lengths(change))).toBeLessThan(10_000);
 	});
 
+	test.skipIf(major < 18)(
+		'virtual columns that are large, or cannot be computed, or are redacted',
+		async () => {
+			await db.query('create schema secret');
+			const changes = await record(
+				`create table secret.sheet (id int primary key, n int, part int generated always as (100 / n) virtual,
+				long text generated always as (repeat('x', n)) virtual, code text generated always as ('code ' || n) virtual);
+			set search_path = public`,
+				'insert into secret.sheet values (1, 4), (2, 0)',
+				'update secret.sheet set n = 1000000 where id = 2',
+				`select rowcast.redact('secret.sheet', 'code', 'n')`,
+				'update secret.sheet set n = 4 where id = 2',
+				`alter table secret.sheet drop column part, drop column long, drop column code; select rowcast.watch_all()`,
+				'delete from secret.sheet where id = 2'
+			);
+			expect(changes.map(({ before, after, cut }) => [before, after, cut])).toEqual([
+				[null, '{"id":1,"n":4,"part":25,"long":"xxxx","code":"code 4"}', undefined],
+				[null, '{"id":2,"n":0,"part":"…","long":"","code":"code 0"}', ['part']],
+				[
+					'{"id":2,"n":0,"part":"…","long":"","code":"code 0"}',
+					'{"id":2,"n":1000000,"part":0,"long":"…","code":"code 1000000"}',
+					['long', 'part']
+				],
+				[
+					'{"id":2,"n":"[redacted]","part":0,"long":"…","code":"[redacted]"}',
+					'{"id":2,"n":"[redacted]","part":25,"long":"xxxx","code":"[redacted]"}',
+					['long']
+				],
+				['{"id":2,"n":"[redacted]"}', null, undefined]
+			]);
+		}
+	);
+
 	test.runIf(major === 18)(
 		'300 MB of bytea, and a row of more than 1 GB',
 		async () => {
