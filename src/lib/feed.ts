@@ -26,6 +26,9 @@ export interface Transaction {
 	changes: Change[];
 	/** Rows that are known to have changed with these but were left out; 0 where all are here. */
 	omitted: number;
+	/** Where a page of what was left out begins, once one was loaded. */
+	next?: Position;
+	loading?: boolean;
 	/** References by the seq of the change that caused them. */
 	references: Map<string, References[]>;
 	open: boolean;
@@ -58,10 +61,10 @@ export interface Orphan {
 
 /** One line on the screen. */
 export type Line =
-	| { kind: 'transaction'; id: string; transaction: Transaction; tallies: Tally[] }
+	| { kind: 'transaction'; id: string; transaction: Transaction; tallies: Tally[]; omitted: number }
 	| { kind: 'change'; id: string; change: Change; depth: number; born: number }
 	| { kind: 'references'; id: string; references: References; depth: number; born: number }
-	| { kind: 'omitted'; id: string; rows: number }
+	| { kind: 'omitted'; id: string; transaction: Transaction; rows: number; loading: boolean }
 	| { kind: 'note'; id: string; note: Note };
 
 /** What a moment adds to the feed. */
@@ -142,6 +145,19 @@ export class Feed {
 		return older;
 	}
 
+	/** Adds a page of history (oldest first) of what was left out of a transaction, which goes on before `next`. */
+	fill(transaction: Transaction, page: readonly Change[], next: Position | null): void {
+		const { tick, tx } = transaction;
+		const of = page.filter((change) => change.tick === tick && change.tx === tx);
+		for (const change of of) if (change.via) refer(transaction, change, change.via);
+		transaction.changes = [...of.filter(({ via }) => !via), ...transaction.changes];
+		this.size += of.length;
+		const ended = next?.tick !== tick;
+		transaction.omitted = ended ? 0 : Math.max(1, transaction.omitted - of.length);
+		if (!ended) transaction.next = next;
+		transaction.lines = null;
+	}
+
 	/** Where the oldest change that is held stands; null while there is none. */
 	oldest(): Position | null {
 		for (const entry of this.entries) {
@@ -216,7 +232,7 @@ export class Feed {
 
 	#refer(change: Change, via: Via, now: number): void {
 		const { schema, table } = change;
-		const id = `${via.seq} ${schema}.${table} ${via.constraint}`;
+		const id = referencesId(change, via);
 		const cause = this.#byChange.get(via.seq);
 		if (!cause || cause.born <= this.frozenAt) {
 			const last = this.entries.at(-1);
@@ -241,12 +257,7 @@ export class Feed {
 			}
 			return;
 		}
-		const lists = cause.references.get(via.seq) ?? [];
-		const known = lists.find((references) => references.id === id);
-		if (known) known.changes.push(change);
-		else lists.push({ kind: 'references', id, schema, table, via, changes: [change], open: false });
-		cause.references.set(via.seq, lists);
-		cause.lines = null;
+		refer(cause, change, via);
 	}
 
 	/** Drops the oldest in chunks, so that the cost of dropping is spread thin. */
@@ -261,6 +272,33 @@ export class Feed {
 		}
 		this.entries = this.entries.slice(drop);
 	}
+}
+
+const referencesId = ({ schema, table }: Change, via: Via) =>
+	`${via.seq} ${schema}.${table} ${via.constraint}`;
+
+/** Puts a reference under its cause. */
+function refer(cause: Transaction, change: Change, via: Via): void {
+	const { schema, table } = change;
+	const id = referencesId(change, via);
+	const lists = cause.references.get(via.seq) ?? [];
+	const known = lists.find((references) => references.id === id);
+	if (known) known.changes.push(change);
+	else lists.push({ kind: 'references', id, schema, table, via, changes: [change], open: false });
+	cause.references.set(via.seq, lists);
+	cause.lines = null;
+}
+
+/** Where the oldest change that a transaction's card holds stands. */
+export function oldestOf({ tick, changes, references }: Transaction): Position {
+	const first = [changes[0], ...[...references.values()].flat().map(({ changes }) => changes[0])];
+	const seqs = first.flatMap((change) => (change ? [BigInt(change.seq)] : []));
+	return { tick, seq: String(seqs.reduce((a, b) => (a < b ? a : b))) };
+}
+
+/** Whether a page of what was left out may still be loaded: a card is bounded as the feed is. */
+export function fillable({ changes, loading }: Transaction): boolean {
+	return !loading && changes.length < CAPACITY;
 }
 
 function heldBy(entry: Entry): number {
@@ -279,20 +317,22 @@ export function linesOf(entry: Entry): Line[] {
 }
 
 function transactionLines(transaction: Transaction): Line[] {
-	const { changes, omitted, born } = transaction;
+	const { changes, omitted, born, loading = false } = transaction;
 	const single = changes.length === 1 && omitted === 0;
 	const lines: Line[] = [];
 	if (!single) {
-		lines.push({ kind: 'transaction', id: transaction.id, transaction, tallies: tally(changes) });
+		lines.push({ kind: 'transaction', id: transaction.id, transaction, tallies: tally(changes), omitted });
 		if (!transaction.open) return lines;
 	}
 	const depth = single ? 0 : 1;
+	// Before the rows that are there: they are the newest of it.
+	if (omitted > 0)
+		lines.push({ kind: 'omitted', id: `omitted ${transaction.id}`, transaction, rows: omitted, loading });
 	for (const change of changes) {
 		lines.push({ kind: 'change', id: change.seq, change, depth, born });
 		for (const references of transaction.references.get(change.seq) ?? [])
 			lines.push(...referenceLines(references, depth + 1, born));
 	}
-	if (omitted > 0) lines.push({ kind: 'omitted', id: `omitted ${transaction.id}`, rows: omitted });
 	return lines;
 }
 

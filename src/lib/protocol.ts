@@ -205,6 +205,8 @@ export interface Rates {
 	/** The counts are of the ticks after `after` up to and including `tick`: subscribe after `tick` to continue. */
 	after: string;
 	tick: string;
+	/** When what the log holds begins, where that is after `from`. */
+	since?: string;
 }
 export interface RowLife {
 	ok: true;

@@ -155,6 +155,30 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		expect(new Set(rows.map(({ sum }) => sum)).size).toBe(1);
 	});
 
+	test('rates of what matches are those of the changes that history finds', async () => {
+		const { rows } = await pool.query(
+			`select n::text, extract(epoch from at) * 1000 as at from rowcast.tick order by n`
+		);
+		const times = new Map<string, number>(rows.map(({ n, at }) => [n, Number(at)]));
+		const [first, last] = [rows[1]!, rows.at(-1)!].map(({ at }) => Math.floor(Number(at)));
+		const from = new Date(first! + (last! - first!) / 4).toISOString();
+		const to = new Date(first! + ((last! - first!) * 3) / 4).toISOString();
+		const buckets = 10;
+		for (const where of ['table:book', 'op:update id>20', 'id=7 or table:book op:delete', 'id=-1']) {
+			const { series, stepMs } = await reader.rates({ from, to, buckets, filter: { where } });
+			const expected: Record<string, number[]> = {};
+			for (const { table, op, tick } of await pages({ where }, 'asc', 1000)) {
+				const at = times.get(tick)!;
+				if (at < Date.parse(from) || at >= Date.parse(to)) continue;
+				const counts = (expected[`${table} ${op}`] ??= new Array<number>(buckets).fill(0));
+				counts[Math.min(buckets - 1, Math.floor((at - Date.parse(from)) / stepMs))]!++;
+			}
+			expect(Object.fromEntries(series.map(({ table, op, rows }) => [`${table} ${op}`, rows]))).toEqual(
+				expected
+			);
+		}
+	});
+
 	/** What a row went through, as the log tells it change by change, newest first. */
 	const lifeOf = (table: string, id: string) =>
 		all

@@ -115,6 +115,21 @@ export const MATCHING = (condition: string) => `
 	select count(*) from rowcast.tick a, rowcast.tick b, rowcast.between(a.snapshot, b.snapshot) c
 	where a.n = $1 and b.n = $2 and ${scope(3)} and ${condition}`;
 
+/**
+ * What matches of the ticks ($1, $2], by buckets of $6 ms from $5 on; the tick is found once for each transaction.
+ * `condition` may use parameters from $7.
+ */
+export const RATES_MATCHING = (condition: string) => `
+	select k.relation, k.op, floor(extract(epoch from t.at - $5::timestamptz) * 1000 / $6::numeric)::int, sum(k.rows)
+	from (
+		select c.relation, c.op, c.xid, max(c.at) as at, count(*) as rows
+		from rowcast.tick a, rowcast.tick b, rowcast.between(a.snapshot, b.snapshot) c
+		where a.n = $1 and b.n = $2 and ${scope(3)} and ${condition}
+		group by c.relation, c.op, c.xid) k
+	cross join lateral (select rowcast.tick_of(k.xid, k.at) as n offset 0) o
+	join rowcast.tick t on t.n = o.n
+	group by 1, 2, 3`;
+
 /** The range of ticks of a time, where its first ends, and when the tick before the range was. */
 export const RATES_BOUNDS = `
 	select b.after, b.until, (select ${ISO('t.at')} from rowcast.tick t where t.n = b.after)

@@ -1,38 +1,33 @@
-/** Counts over time, from the sums that the log keeps. */
+/** Counts over time: from the sums that the log keeps, or of what matches a condition, from the changes themselves. */
 import type { Count, Rates, RatesRequest, Series } from '../protocol.ts';
-import { RATES, RATES_BOUNDS } from './queries.ts';
+import { RATES, RATES_BOUNDS, RATES_MATCHING } from './queries.ts';
 import { isoOf, microsOf, spansOf } from './spans.ts';
+import type { compileWhere } from './where.ts';
 
 /** What it takes from the reader. */
 interface Log {
 	/** A named query; rows as arrays. */
-	read<T extends unknown[]>(name: string, text: string, values: unknown[]): Promise<T[]>;
+	read<T extends unknown[]>(name: string | undefined, text: string, values: unknown[]): Promise<T[]>;
 	countOf(relation: string, letter: string, rows: string): Promise<Count>;
 }
 
-/** `scope`: the parameters for tables and ops. */
+type Scope = [string[] | null, string[] | null];
+type Row = [relation: string, letter: string, bucket: string, rows: string];
+
+/**
+ * `scope`: the parameters for tables and ops. A condition on values is looked for in every change of the range, as far
+ * as the database's time for one statement allows.
+ */
 export async function readRates(
 	{ read, countOf }: Log,
-	scope: [string[] | null, string[] | null],
+	scope: Scope,
+	where: ReturnType<typeof compileWhere>,
 	{ from, to, buckets }: RatesRequest
 ): Promise<Omit<Rates, 'ok'>> {
 	const [bounds] = await read<[string, string, string]>('rates_bounds', RATES_BOUNDS, [from, to]);
 	const [after, tick, before] = bounds as [string, string, string];
 	const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
-	// A second that begins before the range's first tick has others in its sum.
-	const first = Math.max(microsOf(from), microsOf(before) + 1);
-	const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, microsOf(to));
-	const rows = await read<[string, string, string, string]>('rates', RATES, [
-		spans.map(({ bucket }) => bucket),
-		spans.map(({ seconds }) => seconds),
-		spans.map(({ from }) => isoOf(from)),
-		spans.map(({ to }) => isoOf(to)),
-		...scope,
-		after,
-		tick,
-		from,
-		stepMs
-	]);
+	const rows = where.sql === 'true' ? await summed() : await matching();
 	const series = new Map<string, Series>();
 	for (const [relation, letter, bucket, count] of rows) {
 		const { schema, table, op, rows: n } = await countOf(relation, letter, count);
@@ -42,5 +37,29 @@ export async function readRates(
 		one.rows[i] = (one.rows[i] ?? 0) + n;
 		series.set(key, one);
 	}
-	return { from, stepMs, series: [...series.values()], after, tick };
+	const since = Date.parse(before) > Date.parse(from) ? { since: before } : {};
+	return { from, stepMs, series: [...series.values()], after, tick, ...since };
+
+	function summed() {
+		// A second that begins before the range's first tick has others in its sum.
+		const first = Math.max(microsOf(from), microsOf(before) + 1);
+		const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, microsOf(to));
+		return read<Row>('rates', RATES, [
+			spans.map(({ bucket }) => bucket),
+			spans.map(({ seconds }) => seconds),
+			spans.map(({ from }) => isoOf(from)),
+			spans.map(({ to }) => isoOf(to)),
+			...scope,
+			after,
+			tick,
+			from,
+			stepMs
+		]);
+	}
+
+	async function matching() {
+		if (BigInt(after) >= BigInt(tick)) return [];
+		const values = [after, tick, ...scope, from, stepMs, ...where.values];
+		return read<Row>(undefined, RATES_MATCHING(where.sql), values);
+	}
 }

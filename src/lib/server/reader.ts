@@ -221,6 +221,7 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			(desc ? BigInt(change.seq) < BigInt(from.seq) : BigInt(change.seq) > BigInt(from.seq));
 		const { sql, values } = compileWhere(filter.where, 7);
 		let look = sql === 'true' ? limit : 2 * limit;
+		let looked = 0;
 		while (after < until) {
 			const due = await ticksWith(scope, after, until, order, Math.min(look, MOST_TICKS) + 1);
 			if (due.length === 0) break;
@@ -252,7 +253,13 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			if (performance.now() - started > SEARCH_MS && after < until) {
 				return { changes: found, next: { tick: String(desc ? reached : reached + 1n), seq: '0' } };
 			}
-			look = sql === 'true' ? limit - found.length : Math.min(4 * look, MOST_CHANGES);
+			looked += rowsOf(due, chosen);
+			// As far as the rest should lie by what was found so far, and a third more.
+			const rest = (limit - found.length) * (found.length > 0 ? (1.3 * looked) / found.length : Infinity);
+			look =
+				sql === 'true'
+					? limit - found.length
+					: Math.ceil(Math.min(Math.max(rest, 2 * limit), 8 * look, MOST_CHANGES));
 		}
 		return { changes: found, next: null };
 	}
@@ -280,7 +287,10 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			return Number(row?.[0] ?? 0);
 		},
 
-		rates: (query) => readRates({ read, countOf }, scopeOf(query.filter), query),
+		async rates(query) {
+			const { filter } = query;
+			return readRates({ read, countOf }, await narrowed(filter), compileWhere(filter.where, 7), query);
+		},
 
 		async row({ schema, table, key, limit = MAX_CHANGES }) {
 			// What no text of PostgreSQL can hold is no row's key.
@@ -313,6 +323,11 @@ function enough(ticks: [tick: string, rows: string][], changes: number): string[
 	let sum = 0;
 	const index = ticks.findIndex(([, rows]) => (sum += Number(rows)) >= changes);
 	return (index < 0 ? ticks : ticks.slice(0, index + 1)).map(([tick]) => tick);
+}
+
+/** Changes in the ticks that were chosen, which are the first of them. */
+function rowsOf(ticks: [tick: string, rows: string][], chosen: string[]): number {
+	return ticks.slice(0, chosen.length).reduce((sum, [, rows]) => sum + Number(rows), 0);
 }
 
 const min = (a: bigint, b: bigint) => (a < b ? a : b);

@@ -8,7 +8,7 @@
  * counted as waiting.
  */
 
-import { height, indexOf, linesBetween, toggle, type Entry, type Line } from '../feed.ts';
+import { height, indexOf, linesBetween, toggle, type Entry, type Line, type Transaction } from '../feed.ts';
 import type { Change } from '../protocol.ts';
 import type { Board } from './board.svelte.ts';
 
@@ -24,7 +24,11 @@ export class Ledger {
 	open: Change | null = $state.raw(null);
 	#copy: readonly Entry[] | null = null;
 
-	constructor(readonly board: Board) {}
+	/** `fill` loads a page of what a transaction's card leaves out. */
+	constructor(
+		readonly board: Board,
+		readonly fill: (card: Transaction) => void
+	) {}
 
 	get entries(): readonly Entry[] {
 		return this.#copy ?? this.board.feed.entries;
@@ -94,11 +98,12 @@ export class Ledger {
 		return index;
 	}
 
-	/** Opens a line: folds or unfolds what has parts, else shows its row in detail. */
+	/** Opens a line: folds or unfolds what has parts, loads what was left out, else shows its row in detail. */
 	activate(line: Line): void {
 		this.hold('reading');
 		this.selected = line.id;
-		if (toggle(this.entries, line)) this.board.touch();
+		if (line.kind === 'omitted') this.fill(line.transaction);
+		else if (toggle(this.entries, line)) this.board.touch();
 		else this.open = changeOf(line) ?? this.open;
 	}
 

@@ -38,6 +38,8 @@ export class Player {
 	loading = $state(false);
 	/** Whether the log holds no tick of the stretch: it was pruned, or the log is younger. */
 	empty = $state(false);
+	/** When what the log holds begins, where that is within the stretch. */
+	since: string | null = $state(null);
 	/** Counts single steps: two of them may stand at the same moment. */
 	moves = $state(0);
 	/** Whether stretches in which nothing happens are passed over. */
@@ -91,7 +93,7 @@ export class Player {
 				from: iso(from),
 				to: iso(to),
 				buckets: STEPS,
-				filter: this.filter()
+				filter: { ...this.filter(), where: undefined }
 			});
 			if (opening !== this.#opened) return;
 			this.#rates = rates;

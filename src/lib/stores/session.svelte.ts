@@ -14,6 +14,7 @@ import { differences } from '../schema.ts';
 import { MAX_CHANGES, OPS } from '../protocol.ts';
 import type {
 	Change,
+	Filter,
 	Gap,
 	Hello,
 	History,
@@ -24,7 +25,8 @@ import type {
 	TickMessage
 } from '../protocol.ts';
 import { filterOf, formatView, missingTables, parseView, type View } from '../view.ts';
-import { Board, RATE_STEP_MS, RATE_STEPS } from './board.svelte.ts';
+import { fillable, oldestOf, type Transaction } from '../feed.ts';
+import { Board, ALL, RATE_STEP_MS, RATE_STEPS } from './board.svelte.ts';
 import { Ledger } from './ledger.svelte.ts';
 import { Player } from './player.svelte.ts';
 
@@ -35,12 +37,14 @@ const BEAT_MS = 250;
 const RETRY_MS = 3000;
 /** Pages of the log that are looked through for what one transaction did. */
 const UNDO_PAGES = 20;
+/** Pages that are looked through for one of a transaction. */
+const FILL_PAGES = 5;
 /** After a longer absence the view is loaded afresh, so that the chart has each row at its time. */
 const BRIEF_MS = 3000;
 
 export class Session {
 	readonly board = new Board();
-	readonly ledger = new Ledger(this.board);
+	readonly ledger = new Ledger(this.board, (card) => void this.#fill(card));
 	readonly player: Player;
 
 	hello: Hello | null = $state.raw(null);
@@ -82,6 +86,11 @@ export class Session {
 		return filterOf(this.problem === null ? this.view : { ...this.view, where: '' }, this.tables);
 	}
 
+	/** The filter of counters and chart: their counts are of tables and ops, whatever condition there is on values. */
+	get counted(): Filter {
+		return { ...this.filter, where: undefined };
+	}
+
 	/** Where what is shown can be had as a file: of the view, what can be shown of it. */
 	exportAddress(format: string): string {
 		const known = this.tables.map(tableKey);
@@ -104,6 +113,8 @@ export class Session {
 		if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
 		if (this.lost) return 'The log no longer holds the row of this link';
 		if (this.player.stretch && this.player.empty) return 'The log holds nothing of this time';
+		if (this.player.stretch && this.player.since)
+			return `The log begins at ${clockTime(Date.parse(this.player.since))}: showing from there`;
 		return null;
 	}
 
@@ -213,6 +224,30 @@ export class Session {
 		return changes.length > 0;
 	}
 
+	/** Loads a page of what a transaction's card leaves out; what others wrote in the same tick is passed over. */
+	async #fill(card: Transaction): Promise<void> {
+		if (!fillable(card)) return;
+		const { feed } = this.board;
+		const mark = (loading: boolean) => {
+			card.loading = loading;
+			card.lines = null;
+			this.board.touch();
+		};
+		mark(true);
+		try {
+			const held = card.changes.length;
+			for (let pages = 0; pages < FILL_PAGES && card.omitted > 0 && card.changes.length === held; pages++) {
+				const before = card.next ?? oldestOf(card);
+				const page = await this.#client!.history({ filter: this.filter, before, limit: MAX_CHANGES });
+				feed.fill(card, page.changes.toReversed(), page.next);
+			}
+		} catch {
+			// The offer stands; asking again tries again.
+		} finally {
+			mark(false);
+		}
+	}
+
 	/** Loads the present. `keep` leaves what the ledger holds and adds what is new. */
 	async load(keep = false): Promise<void> {
 		const client = this.#client!;
@@ -220,18 +255,18 @@ export class Session {
 		const round = ++this.#round;
 		clearTimeout(this.#retry);
 		this.#subscription?.close();
-		const filter = this.filter;
+		const { filter, counted: counts } = this;
 		const { ms, stepMs } = this.view.span;
 		const now = this.now();
 		const to = (Math.floor(now / stepMs) + 1) * stepMs;
 		try {
 			const [rates, recent, history] = await Promise.all([
-				client.rates({ from: iso(to - ms), to: iso(to), buckets: ms / stepMs, filter }),
+				client.rates({ from: iso(to - ms), to: iso(to), buckets: ms / stepMs, filter: counts }),
 				client.rates({
 					from: iso(now - RATE_STEP_MS * RATE_STEPS),
 					to: iso(now),
 					buckets: RATE_STEPS,
-					filter
+					filter: counts
 				}),
 				client.history({ filter, limit: PAGE, order: 'desc' })
 			]);
@@ -302,12 +337,14 @@ export class Session {
 		if (message.counts.length > 0)
 			this.#delay.note(Date.parse(message.at), last ? Date.parse(last.at) : null, Date.now());
 		this.board.apply(message);
+		const matching = message.changes.length + message.omitted;
+		this.board.matching.add(Date.parse(message.at), [{ ...ALL, rows: matching }]);
 		let rows = 0;
 		for (const { op, rows: added } of message.counts) {
 			if (op !== 'REFERENCE') rows += added;
 			this.#summary[op] += added;
 		}
-		this.ledger.await(rows, message.changes.length + message.omitted);
+		this.ledger.await(rows, matching);
 	}
 
 	#welcome(hello: Hello): void {

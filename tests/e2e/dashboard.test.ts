@@ -1,0 +1,80 @@
+/** What the screen leaves out, narrows or cannot show: it says so, and offers the rest. */
+import { counter, expect, insertBooks, lines, open, test } from '../support/page.ts';
+
+test('the rows that a large transaction leaves out are loaded page by page, where they belong', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await db.query(`insert into "Book" select n, 'n ' || n, 1, 1, null from generate_series(1, 2500) n`);
+	await expect(lines(page).first()).toContainText('×2,500');
+	await lines(page).first().click();
+	const offer = lines(page).filter({ hasText: 'before these are not shown' });
+	await expect(offer).toHaveText(/^\s*2,300 before .*load 1,000/);
+	const place = await offer.boundingBox();
+	await offer.click();
+	await expect(offer).toHaveText(/^\s*1,300 before .*load 1,000/);
+	expect((await offer.boundingBox())?.y).toBe(place?.y);
+	await expect(lines(page).nth(2)).toContainText('“n 1301”');
+	await offer.click();
+	await expect(offer).toHaveText(/^\s*300 before .*load 300/);
+	await offer.click();
+	await expect(offer).toHaveCount(0);
+	await expect(lines(page).first()).toContainText('×2,500');
+	await expect(lines(page).nth(1)).toContainText('“n 1”');
+});
+
+test('a condition on values narrows the feed, and what chart and counters count is said', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page, '/?q=price%3E9');
+	await db.query(`insert into "Book" values (1, 'cheap', 1, 1, 1), (2, 'dear', 10, 1, 1)`);
+	await expect(lines(page)).toHaveCount(1);
+	await expect(lines(page).first()).toContainText('“dear”');
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('2');
+	const strip = page.getByRole('region', { name: 'Activity over time' });
+	await expect(strip).toContainText('Chart and counters show all changes of these tables');
+});
+
+test('a link to what is not there says what is missing and shows the rest', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await open(page, '/?table=public.Nowhere&table=public.Book');
+	const feed = page.getByRole('region', { name: 'Changes' });
+	await expect(feed).toContainText('no table Nowhere');
+	await insertBooks(db, 1, 2);
+	await expect(lines(page)).toHaveCount(2);
+	const hour = 3_600_000;
+	const [from, to] = [-hour, hour].map((ms) => new Date(Date.now() + ms).toISOString());
+	await open(page, `/?from=${from}&to=${to}&at=${to}`);
+	await expect(feed).toContainText('The log begins at');
+	await expect(lines(page)).toHaveCount(2);
+	await open(page, '/?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z');
+	await expect(feed).toContainText('The log holds nothing of this time');
+});
+
+test('a filter that does not parse points at the place, and the last good view stays', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page, '/?q=price%3E9');
+	await insertBooks(db, 1, 1);
+	await expect(lines(page)).toHaveCount(1);
+	const field = page.getByRole('combobox', { name: 'Filter changes' });
+	await field.fill('price>9 and (');
+	await field.press('Enter');
+	await expect(field).toHaveAttribute('aria-invalid', 'true');
+	await expect(page.getByRole('alert')).toContainText('price>9 and (');
+	await expect(page).toHaveURL(/q=price%3E9$/);
+	await insertBooks(db, 2, 2);
+	await expect(lines(page)).toHaveCount(2);
+	await open(page, '/?q=price%3E%3E');
+	await expect(page.getByRole('alert')).toBeVisible();
+	await expect(lines(page)).toHaveCount(2);
+});
