@@ -98,6 +98,7 @@ export class Player {
 			if (opening !== this.#opened) return;
 			this.#rates = rates;
 			this.empty = rates.after === rates.tick;
+			this.since = rates.since ?? null;
 			await this.#place(this.playWhenOpen ? this.#firstActivity() : at);
 			if (opening !== this.#opened) return;
 			if (wasPlaying || this.playWhenOpen) this.play();
