@@ -1,0 +1,84 @@
+/** The log is pruned under those who read it. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { clusterUrl } from '../support/database.ts';
+import { createLedger } from '../support/ledger.ts';
+import { createDatabase, withClient, type Database } from '../support/postgres.ts';
+import { startRowcast, type Rowcast } from '../support/rowcast.ts';
+import { watch, type Watcher } from '../support/watcher.ts';
+
+const READERS = 12;
+const LEAVES = 5;
+
+let database: Database;
+let servers: Rowcast[] = [];
+let watchers: Watcher[] = [];
+
+beforeEach(async () => {
+	database = await createDatabase(clusterUrl());
+	await createLedger(database.url);
+});
+afterEach(async () => {
+	for (const watcher of watchers) watcher.close();
+	await Promise.all(servers.map((server) => server.stop()));
+	await database?.drop();
+	[servers, watchers] = [[], []];
+});
+
+const start = async () => {
+	const server = await startRowcast({ env: { DATABASE_URL: database.url, ROWCAST_WATCH: 'all' } });
+	servers.push(server);
+	return server;
+};
+const sql = (text: string, values: unknown[] = []) =>
+	withClient(database.url, async (db) => (await db.query(text, values)).rows);
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('the log is pruned while readers go through it from its beginning: each change comes once, or lies in a gap', async () => {
+	const first = await start();
+	const truth = await watch(first.url);
+	watchers.push(truth);
+	const after = { epoch: truth.epochs[0]!, tick: String(truth.subscription.cursor!.tick) };
+	for (let leaf = 0; leaf < LEAVES; leaf++) {
+		for (let n = 0; n < 20; n++)
+			await sql(`insert into item (owner, note) select $1, repeat('x', 500) from generate_series(1, 100)`, [
+				leaf
+			]);
+		await sql('select rowcast.rotate()');
+	}
+	const all = LEAVES * 2_000;
+	await truth.until('every row', ({ changes }) => changes.length === all, 60_000);
+	const head = truth.end;
+	// It has nothing of it in memory: they read the log.
+	const second = await start();
+
+	let prunes = 0;
+	const prune = (async () => {
+		for (const patience = Date.now() + 30_000; prunes < LEAVES - 1 && Date.now() < patience;) {
+			await sleep(100);
+			const [row] = await sql('select rowcast.prune() as done').catch(() => []);
+			if (row?.done) prunes++;
+		}
+	})();
+	const readers = await Promise.all(
+		Array.from({ length: READERS }, async (_, i) => {
+			await sleep(i * 40);
+			const reader = await watch(second.url, { after });
+			watchers.push(reader);
+			return reader;
+		})
+	);
+	await Promise.all(readers.map((reader) => reader.reached(head, 60_000)));
+	await prune;
+
+	for (const { changes, gaps, holes, errors } of readers) {
+		expect({ holes, errors }).toEqual({ holes: [], errors: [] });
+		const seen = changes.map(({ seq }) => seq);
+		expect(new Set(seen).size).toBe(seen.length);
+		const found = new Set(seen);
+		const lies = (tick: bigint) =>
+			gaps.some((gap) => tick > BigInt(gap.after) && tick <= BigInt(gap.until) && gap.reason === 'pruned');
+		const lost = truth.changes.filter(({ seq, tick }) => !found.has(seq) && !lies(BigInt(tick)));
+		expect(lost).toEqual([]);
+	}
+	expect(prunes).toBe(LEAVES - 1);
+});
