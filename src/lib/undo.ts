@@ -6,7 +6,8 @@
  * its changes left it; the script stops, with nothing done, at the first that is not. A json value that was JSON's null
  * comes back as SQL's: the log writes both alike.
  */
-import { columnsOf, keyLabel, tableKey, tableLabel } from './change.ts';
+import { columnsOf, keyLabel, OP_SIGNS, tableKey, tableLabel } from './change.ts';
+import { time } from './format.ts';
 import { members, plain } from './json.ts';
 import type { Change, TableInfo, TableName } from './protocol.ts';
 import { identifier, literal, quoted } from './sql.ts';
@@ -74,6 +75,11 @@ export function undoScript({ steps, problems }: UndoPlan): string {
 /** Is the row no longer what the step expects? `newest` is the newest change of the row that the log has. */
 export function isConflict(step: UndoStep, newest: Change | undefined): boolean {
 	return newest !== undefined && bySeq(newest, step.last) > 0;
+}
+
+/** A conflict for people: `Book 42: update at 12:03:04.221`. */
+export function conflictText(step: UndoStep, newest: Change): string {
+	return `${step.label}: ${OP_SIGNS[newest.op].word} at ${time(newest.at)}`;
 }
 
 function chainsOf(changes: readonly Change[], problems: string[]): Chain[] {

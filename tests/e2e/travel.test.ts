@@ -71,3 +71,82 @@ test('a table without a key says that it cannot; one that was emptied is known w
 	await expect(rows(page)).toHaveCount(1);
 	await expect(page).toHaveURL(/then=public\.Book/);
 });
+
+test('a row’s life plays as a film, and sets the playhead', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await insertBooks(db, 1, 1);
+	for (const price of ['1.10', '2.20', '3.30'])
+		await db.query(`update "Book" set price = $1 where id = 1`, [price]);
+	await open(page);
+	await expect(lines(page)).toHaveCount(4);
+	await lines(page).first().click();
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	await detail.getByRole('tab', { name: 'Life' }).click();
+	const film = detail.getByRole('group', { name: 'The row’s life' });
+	await expect(film).toContainText('version 4 of 4');
+	await film.getByRole('button', { name: 'First version' }).click();
+	await expect(film).toContainText('version 1 of 4');
+	await expect(film.locator('.version')).toContainText('9007199254740993');
+	await film.getByRole('button', { name: 'Play film' }).click();
+	await expect(film).toContainText('version 4 of 4', { timeout: 15_000 });
+	await expect(film.locator('.version')).toContainText('2.20');
+	await page.keyboard.press('ArrowLeft');
+	await page.keyboard.press('ArrowLeft');
+	await expect(film).toContainText('version 2 of 4');
+	await expect(film.locator('.version')).toContainText('1.10');
+	await axe(page);
+	await film.getByRole('button', { name: 'Playhead here' }).click();
+	await expect(page.getByRole('region', { name: 'Replay' })).toBeVisible();
+	await expect(lines(page)).toHaveCount(2);
+	await expect(lines(page).first()).toContainText('1.10');
+	await expect(film).toContainText('version 2 of 4');
+});
+
+test('a chosen set is undone by its script, and rows that changed since are told', async ({
+	page,
+	context,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+	await open(page);
+	await insertBooks(db, 1, 4);
+	await expect(lines(page)).toHaveCount(4);
+	await db.query(`insert into "User" values (3, 'Ann')`);
+	await db.query(`insert into "Book" values (5, 'A', 1, 1, 3)`);
+	await expect(lines(page)).toHaveCount(6);
+	for (const key of ['j', 'x', 'j', 'j', 'X']) await page.keyboard.press(key);
+	const bar = page.getByRole('region', { name: 'Picked changes' });
+	await expect(bar).toContainText('3 changes picked');
+	await axe(page);
+	await page.keyboard.press('x');
+	await expect(bar).toContainText('2 changes picked');
+	await lines(page).nth(5).getByRole('checkbox', { includeHidden: true }).click();
+	await expect(bar).toContainText('3 changes picked');
+	await db.query(`update "Book" set price = 2 where id = 1`);
+	await bar.getByRole('button', { name: 'SQL that would undo these' }).click();
+	const sheet = page.getByRole('dialog', { name: 'SQL that would undo 3 changes' });
+	await expect(sheet).toContainText('1 row has changed since');
+	await expect(sheet).toContainText('Book 1: update');
+	await axe(page);
+	await sheet.getByRole('button', { name: 'Close' }).click();
+	await db.query(`update "Book" set price = 9.50 where id = 1`);
+	// The book before the user that it references.
+	await bar.getByRole('button', { name: 'Clear' }).click();
+	await expect(bar).toHaveCount(0);
+	await lines(page).nth(1).click();
+	await page.keyboard.press('Escape');
+	await page.keyboard.press('x');
+	await lines(page).nth(0).getByRole('checkbox', { includeHidden: true }).click();
+	await bar.getByRole('button', { name: 'SQL that would undo these' }).click();
+	const both = page.getByRole('dialog', { name: 'SQL that would undo 2 changes' });
+	await expect(both).toContainText('No row has changed since');
+	await both.getByRole('button', { name: 'Copy' }).click();
+	await expect(both).toContainText('Copied');
+	await db.query(await page.evaluate(() => navigator.clipboard.readText()));
+	const { rows: left } = await db.query(
+		`select (select count(*) from "Book") as books, (select count(*) from "User") as users`
+	);
+	expect(left).toEqual([{ books: '4', users: '2' }]);
+});

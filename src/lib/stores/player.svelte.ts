@@ -48,6 +48,8 @@ export class Player {
 	onrest: (at: number) => void = () => {};
 	/** The stretch that is opened next begins to play. */
 	playWhenOpen = false;
+	/** The playhead goes to this change in the stretch that is opened next. */
+	goToWhenOpen: Change | null = null;
 
 	#rates: Rates | null = null;
 	/** Fine steps whose counts are on the board. */
@@ -99,6 +101,9 @@ export class Player {
 			this.#rates = rates;
 			this.empty = rates.after === rates.tick;
 			this.since = rates.since ?? null;
+			const wanted = this.goToWhenOpen;
+			this.goToWhenOpen = null;
+			if (wanted) return await this.goTo(wanted);
 			await this.#place(this.playWhenOpen ? this.#firstActivity() : at);
 			if (opening !== this.#opened) return;
 			if (wasPlaying || this.playWhenOpen) this.play();
@@ -181,6 +186,41 @@ export class Player {
 		this.onrest(Math.round(this.at));
 	}
 
+	/** Moves to just after a change of the stretch, and opens it. */
+	async goTo(change: Change): Promise<void> {
+		if (!this.stretch || !this.#rates) return;
+		this.pause();
+		clearTimeout(this.#settle);
+		const round = ++this.#round;
+		const { tick, seq } = change;
+		const before = { tick, seq: String(BigInt(seq) + 1n) };
+		const page = await this.client().history({ filter: this.filter(), before, limit: 200, order: 'desc' });
+		if (round !== this.#round) return;
+		this.ledger.follow();
+		this.at = Math.max(this.stretch.from, Math.min(this.stretch.to, Date.parse(change.at)));
+		this.#rewind(
+			page.changes.filter((held) => BigInt(held.tick) > BigInt(this.#rates!.after)),
+			before,
+			{ tick, seq }
+		);
+		this.#stepped = true;
+		this.moves++;
+		this.ledger.open = change;
+		this.board.recent.advance(this.at);
+		this.board.beat++;
+		this.onrest(Math.round(this.at));
+	}
+
+	/** Shows these changes, newest first; what comes before `shown` has been shown, `next` is where reading goes on. */
+	#rewind(changes: Change[], shown: Position, next: Position): void {
+		this.#count();
+		this.#queue = [];
+		this.#shown = shown;
+		this.#next = next;
+		this.board.feed.reset(changes.toReversed());
+		this.board.touch();
+	}
+
 	async #forward(what: 'change' | 'transaction'): Promise<Change | undefined> {
 		if (this.#queue.length < 2) await this.#fetch();
 		const first = this.#queue[0];
@@ -206,16 +246,12 @@ export class Player {
 		const run = what === 'change' ? 1 : runOf(held);
 		const first = held[run - 1];
 		if (!first) return;
-		const left = held.slice(run, run + 200).reverse();
-		const newest = left.at(-1);
+		const left = held.slice(run, run + 200);
+		const newest = left[0];
 		const last = Math.max(this.stretch!.from, Date.parse(newest?.at ?? '') || 0);
 		this.at = Math.min(this.at, last);
-		this.#count();
-		this.#queue = [];
-		this.#shown = { tick: first.tick, seq: first.seq };
-		this.#next = { tick: first.tick, seq: String(BigInt(first.seq) - 1n) };
-		this.board.feed.reset(left);
-		this.board.touch();
+		const { tick, seq } = first;
+		this.#rewind(left, { tick, seq }, { tick, seq: String(BigInt(seq) - 1n) });
 		return newest;
 	}
 
