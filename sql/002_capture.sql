@@ -88,14 +88,15 @@ end
 $$;
 comment on function rowcast.virtual_text is 'The quick way to a small row with virtual columns as JSON text; null where they cannot be computed or are large, so that abbreviate() must do it. Takes a subtransaction, without an xid.';
 
-create or replace function rowcast.virtual_json(r record, expression text, max_value int) returns text
+create or replace function rowcast.virtual_json(r record, source oid, attnum smallint, max_value int) returns text
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
 declare
 	value text;
 begin
 	-- In a select of its own, so that no name in the expression is taken for another's.
-	execute format('select rowcast.small_json(%s, $2) from (select ($1).*) the_row', expression) into value using r, max_value;
+	execute format('select rowcast.small_json(%s, $2) from (select ($1).*) the_row', rowcast.virtual_expression(source, attnum))
+		into value using r, max_value;
 	return value;
 exception when others then
 	return null;
@@ -121,8 +122,8 @@ begin
 	end if;
 	select string_agg(
 		case when a.attname = any (redacted) then format('(%s, %L, %L, null)', a.attnum, a.attname, '"[redacted]"')
-		when a.attgenerated = 'v' then format('(%s, %L, rowcast.virtual_json(s.r, %L, %s), ''…'')', a.attnum, a.attname,
-			rowcast.virtual_expression(source, a.attnum), max_value)
+		when a.attgenerated = 'v' then format('(%1$s, %2$L, rowcast.virtual_json(s.r, %3$s, %1$s::smallint, %4$s), ''…'')',
+			a.attnum, a.attname, source, max_value)
 		else format('(%1$s, %2$L, rowcast.small_json((s.r).%3$I, %4$s), %5$s || %6$L || pg_column_size((s.r).%3$I) || %7$L)',
 			a.attnum, a.attname, a.attname, max_value,
 			case

@@ -10,16 +10,6 @@ begin
 end
 $$;
 
-create or replace function rowcast.key_text(row_json text, name text) returns text
-language plpgsql immutable as $$
-begin
-	return row_json::json ->> name;
-exception when others then
-	return null;  -- JSON that PostgreSQL itself cannot read: escapes like \u0000, or nested too deep
-end
-$$;
-comment on function rowcast.key_text is 'One column of a recorded row as text.';
-
 create or replace function rowcast.referencing()
 returns table (id text, parent_id int, parent oid, child oid, child_schema text, child_name text, constraint_name text,
 	columns text[], types text[], referenced text[], cheap boolean, redacted text[])
@@ -128,8 +118,8 @@ begin
 				'seq', rowcast.seq(lsn, xid), 'relation', $3, 'constraint', $6, 'truncated', of > $5))))
 			from found where n <= $5$q$,
 			(select string_agg(format('v%s', i), ', ') from generate_subscripts(key.referenced, 1) i),
-			(select string_agg(format('rowcast.key_text(c.after, %L) as v%s', name, i), ', ') from unnest(key.referenced) with ordinality u(name, i)),
-			(select string_agg(format('v%s = rowcast.key_text(c.before, %L)', i, name), ' and ') from unnest(key.referenced) with ordinality u(name, i)),
+			(select string_agg(format('rowcast.field(c.after, %L) as v%s', name, i), ', ') from unnest(key.referenced) with ordinality u(name, i)),
+			(select string_agg(format('v%s = rowcast.field(c.before, %L)', i, name), ' and ') from unnest(key.referenced) with ordinality u(name, i)),
 			key.child::regclass,
 			(select string_agg(format('t.%I = f.v%s::%s', name, i, type), ' and ') from unnest(key.columns, key.types) with ordinality u(name, type, i)))
 		into causes, seen, rows, extras using a, b, key.parent_id, max_causes, max_rows, key.constraint_name,
@@ -144,6 +134,8 @@ begin
 end
 $f$;
 comment on function rowcast.announce is 'Appends, for each row that was updated in the ticks up to this one, the rows that reference it: at most max_rows for each cause and foreign key, and for at most max_causes; skipped counts the others. With its own progress in the same transaction, so each is announced exactly once. Reads with the caller''s rights.';
+
+drop function if exists rowcast.key_text(text, text);  -- rowcast.field() took its place
 
 create or replace function rowcast.announce_references(target regclass, enabled boolean) returns void
 language sql security definer set search_path = pg_catalog, pg_temp as $$
