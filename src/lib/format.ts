@@ -22,6 +22,17 @@ export function compact(rows: number): string {
 	return rows < 10_000 ? whole.format(rows) : short.format(rows);
 }
 
+/** `850 byte`, `1.2 MB`. */
+export function byteSize(bytes: number): string {
+	const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'];
+	const power = bytes < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
+	return new Intl.NumberFormat(undefined, {
+		style: 'unit',
+		unit: units[power]!,
+		maximumFractionDigits: 1
+	}).format(bytes / 1000 ** power);
+}
+
 /** Changes a second: `38`, `0.2`, `1.9k`. */
 export function rate(perSecond: number): string {
 	if (perSecond === 0) return '0';

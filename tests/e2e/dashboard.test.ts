@@ -78,3 +78,34 @@ test('a filter that does not parse points at the place, and the last good view s
 	await expect(page.getByRole('alert')).toBeVisible();
 	await expect(lines(page)).toHaveCount(2);
 });
+
+test('an export tells its size for each format, shows how far it is, and can be cancelled', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 3);
+	await expect(lines(page)).toHaveCount(3);
+	await page.getByRole('button', { name: 'Export' }).click();
+	const dialog = page.getByRole('dialog', { name: 'Export all that is kept' });
+	for (const format of ['NDJSON', 'CSV', 'HTML']) {
+		await dialog.getByRole('radio', { name: format }).check();
+		await expect(dialog.getByRole('status')).toHaveText(/^3 changes, about /);
+	}
+	// A file that does not come: what is there so far is told, and leaving ends it.
+	await page.route(/\/export\?(?!.*size)/, () => {});
+	await dialog.getByRole('button', { name: 'Save' }).click();
+	await expect(dialog.getByRole('status')).toHaveText(/^0 byte of about /);
+	const ended = page.waitForEvent('requestfailed');
+	await dialog.getByRole('button', { name: 'Cancel' }).click();
+	await ended;
+	await expect(dialog).toBeHidden();
+	await page.unroute(/\/export\?(?!.*size)/);
+	await page.getByRole('button', { name: 'Export' }).click();
+	const saved = page.waitForEvent('download');
+	await dialog.getByRole('button', { name: 'Save' }).click();
+	expect((await saved).suggestedFilename()).toMatch(/^rowcast-.*\.ndjson$/);
+	await expect(dialog).toBeHidden();
+});

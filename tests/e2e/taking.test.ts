@@ -8,9 +8,10 @@ test('what is shown is saved as a file', async ({ page, rowcast, db }) => {
 	await insertBooks(db, 1, 3);
 	await expect(lines(page)).toHaveCount(1);
 	await page.getByRole('button', { name: 'Export' }).click();
-	await page.keyboard.type('ndjson');
+	const dialog = page.getByRole('dialog', { name: 'Export all that is kept' });
+	await expect(dialog.getByRole('status')).toHaveText(/^1 change, about [\d.,]+ byte$/);
 	const saved = page.waitForEvent('download');
-	await page.keyboard.press('Enter');
+	await dialog.getByRole('button', { name: 'Save' }).click();
 	const file = await readFile(await (await saved).path(), 'utf8');
 	expect(file.trim().split('\n')).toHaveLength(1);
 	expect(JSON.parse(file)).toMatchObject({ op: 'INSERT', table: 'Book', key: { id: '3' } });

@@ -22,6 +22,9 @@ export const FORMATS = {
 } as const;
 export type Format = keyof typeof FORMATS;
 
+/** Changes whose size is measured to tell that of the file. */
+const SAMPLE = 200;
+
 /** What a running server lends to those who ask for the past outside of a socket. */
 export interface Past {
 	readonly reader: Reader;
@@ -54,6 +57,36 @@ export async function* exportChanges(past: Past, request: ExportRequest): AsyncG
 	yield head;
 	for await (const entries of pagesOf(past, request)) yield write(entries);
 	yield tail;
+}
+
+/**
+ * How large the file will be, about: the bytes by its first page. `changes` is exact unless `most`, where finding those
+ * that match takes too long.
+ */
+export async function sizeOf(
+	past: Past,
+	request: ExportRequest
+): Promise<{ changes: number; most: boolean; bytes: number }> {
+	const { reader, turn } = past;
+	const { filter, after, until } = request;
+	const most = await countOf(past, request);
+	const matching =
+		filter.where === undefined || most === 0
+			? most
+			: await turn(() => reader.matching(filter, after, until)).catch(() => null);
+	const changes = matching ?? most;
+	const { head, write, tail } = writerOf(request, past.tables());
+	const frame = Buffer.byteLength(head) + Buffer.byteLength(tail);
+	if (changes === 0) return { changes, most: false, bytes: frame };
+	const page = await turn(() => reader.changes({ filter, after, until, order: 'asc', limit: SAMPLE }));
+	const each = Buffer.byteLength(write(page.changes)) / Math.max(1, page.changes.length);
+	return { changes, most: matching === null, bytes: Math.round(frame + changes * each) };
+}
+
+/** How many changes there are at most: exactly so many where no condition on values is asked. */
+export async function countOf({ reader, turn }: Past, request: ExportRequest): Promise<number> {
+	const counts = await turn(() => reader.counts(request.filter, request.after, request.until));
+	return counts.reduce((sum, { rows }) => sum + rows, 0);
 }
 
 async function* pagesOf(

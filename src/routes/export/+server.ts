@@ -1,5 +1,13 @@
 import { RequestError, failure, toFailure } from '$lib/server/errors.ts';
-import { FORMATS, exportChanges, type ExportRequest, type Format, type Past } from '$lib/server/export.ts';
+import {
+	FORMATS,
+	countOf,
+	exportChanges,
+	sizeOf,
+	type ExportRequest,
+	type Format,
+	type Past
+} from '$lib/server/export.ts';
 import { compileWhere } from '$lib/server/where.ts';
 import { filterOf, parseView } from '$lib/view.ts';
 import type { RequestHandler } from './$types';
@@ -11,20 +19,21 @@ const MAX_REPLAY = 200_000;
 
 /**
  * The changes of a view as a file: `/export?format=csv` with the address of the view behind it. X-Rowcast-Changes tells
- * how many there are at most: exactly so many where no condition on values is asked.
+ * how many there are at most: exactly so many where no condition on values is asked. With `&size` the answer is how
+ * large the file would be.
  */
 export const GET: RequestHandler = async ({ url, locals }) => {
 	if (!locals.live) return refuse(failure('UNAVAILABLE', 'Rowcast is starting.'));
 	const { past } = locals.live;
 	try {
 		const request = await requestOf(url.searchParams, past);
-		const counts = await past.turn(() => past.reader.counts(request.filter, request.after, request.until));
-		const most = counts.reduce((sum, { rows }) => sum + rows, 0);
+		const most = await countOf(past, request);
 		if (request.format === 'html' && request.filter.where === undefined && most > MAX_REPLAY)
 			throw new RequestError(
 				'BAD_REQUEST',
 				`A replay holds ${MAX_REPLAY} changes, and these are ${most}: choose a shorter time or fewer tables.`
 			);
+		if (url.searchParams.has('size')) return Response.json({ ok: true, ...(await sizeOf(past, request)) });
 		const pieces = exportChanges(past, request);
 		const encoder = new TextEncoder();
 		const body = new ReadableStream<Uint8Array>({
