@@ -88,6 +88,7 @@ end
 $$;
 comment on function rowcast.virtual_text is 'The quick way to a small row with virtual columns as JSON text; null where they cannot be computed or are large, so that abbreviate() must do it. Takes a subtransaction, without an xid.';
 
+drop function if exists rowcast.virtual_json(record, text, int);
 create or replace function rowcast.virtual_json(r record, source oid, attnum smallint, max_value int) returns text
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
