@@ -3,12 +3,13 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Change } from '../../src/lib/protocol.ts';
 import { catalogueOf } from '../support/catalogue.ts';
 import { majors, useDatabase } from '../support/database.ts';
-import { follow, openLog, watchAll, type Log } from '../support/follow.ts';
+import { follow, watchAll } from '../support/follow.ts';
 import { systemMajors, withClient } from '../support/postgres.ts';
+import { useRecording } from '../support/recording.ts';
 import { root } from '../support/rowcast.ts';
 
 /** A change without what differs from run to run. */
@@ -21,29 +22,7 @@ const brief = ({ schema, table, op, before, after, key }: Change) => ({
 });
 
 describe.each(majors())('PostgreSQL %i', (major) => {
-	const database = useDatabase({ major });
-	let db: pg.Client;
-	let log: Log;
-
-	beforeAll(async () => {
-		db = new pg.Client({ connectionString: database().url });
-		await db.connect();
-		await watchAll(database().url);
-		log = await openLog(database().url);
-	});
-	afterAll(async () => {
-		await db?.end();
-		await log?.close();
-	});
-
-	/** Makes tables, watches everything, writes, and says what was recorded. */
-	async function record(tables: string, ...writes: string[]): Promise<Change[]> {
-		await db.query(tables);
-		await db.query('select rowcast.watch_all()');
-		await log.changes();
-		for (const write of writes) await db.query(write);
-		return log.changes();
-	}
+	const { database, log, query, record } = useRecording(major);
 
 	test('insert, update, delete and truncate are recorded with the row before and after', async () => {
 		const changes = await record(
@@ -235,7 +214,7 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 				[name, 1],
 				['other "one"', 'y']
 			]);
-			await db.query(`drop schema ${id} cascade`);
+			await query(`drop schema ${id} cascade`);
 		}
 	});
 
@@ -270,21 +249,19 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 	});
 
 	test('unwatch stops recording, watch begins again, and both say whether they changed anything', async () => {
-		const ask = async (sql: string) => Object.values((await db.query(sql)).rows[0])[0];
+		const ask = async (sql: string) => Object.values((await query(sql)).rows[0])[0];
 		await record('create table lamp (id int primary key)');
 		expect(await ask(`select rowcast.watch('lamp')`)).toBe(false);
 		expect(await ask(`select rowcast.unwatch('lamp')`)).toBe(true);
 		expect(await ask(`select rowcast.unwatch('lamp')`)).toBe(false);
-		await db.query('insert into lamp values (1)');
+		await query('insert into lamp values (1)');
 		expect(await ask(`select rowcast.watch('lamp')`)).toBe(true);
-		await db.query('insert into lamp values (2)');
-		expect((await log.changes()).map(({ after }) => after)).toEqual(['{"id":2}']);
-		await expect(db.query(`select rowcast.watch('rowcast.change')`)).rejects.toThrow('cannot be watched');
-		await expect(db.query(`select rowcast.watch('pg_catalog.pg_class')`)).rejects.toThrow(
-			'cannot be watched'
-		);
-		await db.query('create view lamps as select * from lamp');
-		await expect(db.query(`select rowcast.watch('lamps')`)).rejects.toThrow('cannot be watched');
+		await query('insert into lamp values (2)');
+		expect((await log().changes()).map(({ after }) => after)).toEqual(['{"id":2}']);
+		await expect(query(`select rowcast.watch('rowcast.change')`)).rejects.toThrow('cannot be watched');
+		await expect(query(`select rowcast.watch('pg_catalog.pg_class')`)).rejects.toThrow('cannot be watched');
+		await query('create view lamps as select * from lamp');
+		await expect(query(`select rowcast.watch('lamps')`)).rejects.toThrow('cannot be watched');
 	});
 
 	test.skipIf(!psql)(
@@ -304,10 +281,10 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 						'-f',
 						file
 					]);
-			await db.query('insert into kept values (2)');
-			expect((await log.changes()).map(({ after }) => after)).toEqual(['{"id":2}']);
-			const { head } = await log.reader.bounds();
-			const { changes } = await log.reader.changes({
+			await query('insert into kept values (2)');
+			expect((await log().changes()).map(({ after }) => after)).toEqual(['{"id":2}']);
+			const { head } = await log().reader.bounds();
+			const { changes } = await log().reader.changes({
 				filter: { tables: [{ schema: 'public', table: 'kept' }] },
 				after: 0n,
 				until: head,

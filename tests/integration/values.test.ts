@@ -1,32 +1,13 @@
 import fc from 'fast-check';
-import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type pg from 'pg';
+import { describe, expect, test } from 'vitest';
 import type { Change } from '../../src/lib/protocol.ts';
 import { majors, useDatabase } from '../support/database.ts';
-import { follow, openLog, watchAll, withClients, type Log } from '../support/follow.ts';
+import { follow, openLog, watchAll, withClients } from '../support/follow.ts';
+import { useRecording } from '../support/recording.ts';
 
 describe.each(majors())('a value never fails a write on PostgreSQL %i', (major) => {
-	const database = useDatabase({ major });
-	let db: pg.Client;
-	let log: Log;
-	beforeAll(async () => {
-		db = new pg.Client({ connectionString: database().url });
-		await db.connect();
-		await watchAll(database().url);
-		log = await openLog(database().url);
-	});
-	afterAll(async () => {
-		await db?.end();
-		await log?.close();
-	});
-
-	async function record(table: string, ...writes: string[]): Promise<Change[]> {
-		await db.query(table);
-		await db.query('select rowcast.watch_all()');
-		await log.changes();
-		for (const write of writes) await db.query(write);
-		return log.changes();
-	}
+	const { database, log, query, record } = useRecording(major);
 
 	const lengths = ({ before, after }: Change) => [before?.length ?? 0, after?.length ?? 0];
 
@@ -102,7 +83,7 @@ describe.each(majors())('a value never fails a write on PostgreSQL %i', (major) 
 	test.skipIf(major < 18)(
 		'virtual columns that are large, or cannot be computed, or are redacted',
 		async () => {
-			await db.query('create schema secret');
+			await query('create schema secret');
 			const changes = await record(
 				`create table secret.sheet (id int primary key, n int, part int generated always as (100 / n) virtual,
 				long text generated always as (repeat('x', n)) virtual, code text generated always as ('code ' || n) virtual);
@@ -135,31 +116,31 @@ describe.each(majors())('a value never fails a write on PostgreSQL %i', (major) 
 	test.runIf(major === 18)(
 		'300 MB of bytea, and a row of more than 1 GB',
 		async () => {
-			await db.query('create table file (id int primary key, a bytea, b bytea, c bytea, d bytea, n int)');
-			for (const column of 'abcd') await db.query(`alter table file alter ${column} set storage external`);
-			await db.query('select rowcast.watch_all()');
-			await log.changes();
-			await db.query(`insert into file (id, a) values (1, convert_to(repeat('x', 300000000), 'UTF8'))`);
-			await db.query('update file set n = 1');
-			const changes = await log.changes();
+			await query('create table file (id int primary key, a bytea, b bytea, c bytea, d bytea, n int)');
+			for (const column of 'abcd') await query(`alter table file alter ${column} set storage external`);
+			await query('select rowcast.watch_all()');
+			await log().changes();
+			await query(`insert into file (id, a) values (1, convert_to(repeat('x', 300000000), 'UTF8'))`);
+			await query('update file set n = 1');
+			const changes = await log().changes();
 			expect(changes.map(({ op, cut, key }) => [op, cut, key!.id])).toEqual([
 				['INSERT', ['a'], '1'],
 				['UPDATE', ['a'], '1']
 			]);
 			expect(JSON.parse(changes[1]!.after!)).toMatchObject({ id: 1, n: 1, b: null });
-			for (const column of 'bcd') await db.query(`update file set ${column} = a`);
-			await log.changes();
-			await db.query('update file set n = 2');
-			const [last] = await log.changes();
+			for (const column of 'bcd') await query(`update file set ${column} = a`);
+			await log().changes();
+			await query('update file set n = 2');
+			const [last] = await log().changes();
 			expect(last!.cut!.sort()).toEqual(['a', 'b', 'c', 'd', 'id', 'n']);
-			await db.query('drop table file');
+			await query('drop table file');
 		},
 		180_000
 	);
 
 	test('readers and followers survive all of it', async () => {
-		const { head, oldest } = await log.reader.bounds();
-		const { changes } = await log.reader.changes({
+		const { head, oldest } = await log().reader.bounds();
+		const { changes } = await log().reader.changes({
 			filter: {},
 			after: oldest,
 			until: head,
@@ -168,7 +149,7 @@ describe.each(majors())('a value never fails a write on PostgreSQL %i', (major) 
 		});
 		expect(changes.length).toBeGreaterThan(15);
 		const following = await follow(database().url);
-		await db.query(`update doc set id = id || '?'`);
+		await query(`update doc set id = id || '?'`);
 		await following.until('the changes', ({ ticks }) => ticks.flatMap((tick) => tick.changes).length === 5);
 		await following.close();
 	});
