@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import { packagedBinaries, startCluster, type Cluster } from '../../src/lib/server/embedded.ts';
-import { createDatabase, databaseUrl, withClient } from '../support/postgres.ts';
+import { startCluster, type Cluster } from '../../src/lib/server/embedded.ts';
+import { binariesOf, createDatabase, databaseUrl, withClient } from '../support/postgres.ts';
 import { root, startRowcast, type Rowcast } from '../support/rowcast.ts';
 
 export { delay };
@@ -22,9 +22,9 @@ export interface Lab {
  * Runs `use` on a cluster of its own. Commits are durable, as PostgreSQL ships. Autovacuum is off because it would come
  * in one round and not in the next; the benches vacuum between rounds.
  */
-export async function withLab<T>(use: (lab: Lab) => Promise<T>): Promise<T> {
+export async function withLab<T>(use: (lab: Lab) => Promise<T>, major = 18): Promise<T> {
 	const cluster = await startCluster({
-		binaries: await packagedBinaries(),
+		binaries: await binariesOf(major),
 		settings: {
 			shared_buffers: '256MB',
 			max_wal_size: '4GB',

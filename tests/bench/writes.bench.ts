@@ -3,7 +3,7 @@
  * capturing, every way in a database of its own on one cluster.
  */
 import type pg from 'pg';
-import { withClient } from '../support/postgres.ts';
+import { availableMajors, withClient } from '../support/postgres.ts';
 import { cpuSeconds } from './cpu.ts';
 import { NOTIFY, TUTORIAL } from './captures.ts';
 import {
@@ -158,17 +158,32 @@ const CAPTURES: Capture[] = [
 ];
 
 export async function run(tell: Tell) {
+	const [newest, ...others] = availableMajors() as [number, ...number[]];
+	const rows = await measureOn(newest, CAPTURES, WORKLOADS, tell);
+	const few = WORKLOADS.filter(({ name, connections }) => name === 'update' && connections === 16);
+	for (const major of others) rows.push(...(await measureOn(major, CAPTURES.slice(0, 2), few, tell)));
+	return { tool, rows };
+}
+
+/** The workloads, with each of the ways, on a cluster of a major. */
+async function measureOn(
+	major: number,
+	captures: Capture[],
+	workloads: Workload[],
+	tell: Tell
+): Promise<Row[]> {
+	tell(`PostgreSQL ${major}`);
 	return withLab(async (lab: Lab) => {
 		const ways: Way[] = [];
 		try {
-			for (const capture of CAPTURES) ways.push(await prepare(lab, capture));
+			for (const capture of captures) ways.push(await prepare(lab, capture));
 			const rows: Row[] = [];
-			for (const workload of WORKLOADS) rows.push(...(await compare(workload, ways, tell)));
-			return { tool, rows };
+			for (const workload of workloads) rows.push(...(await compare(workload, ways, tell)));
+			return rows.map((row) => ({ postgres: major, ...row }));
 		} finally {
 			for (const { beside } of ways) await beside.stop();
 		}
-	});
+	}, major);
 }
 
 /** A way of capturing, in its database, with what runs beside the writers. */

@@ -36,12 +36,17 @@ export async function startPostgres({ major = 18, ...options }: PostgresOptions 
 	});
 }
 
+/** Every major that can be had here, newest first. */
+export const availableMajors = (): number[] =>
+	[...Object.keys(PACKAGED).map(Number), ...systemMajors()].sort((a, b) => b - a);
+
 /** Debian's majors that are installed besides those from npm. */
 export function systemMajors(): number[] {
 	return [14, 15, 16, 17].filter((major) => existsSync(systemBin(major)));
 }
 
-async function binariesOf(major: number): Promise<Binaries> {
+/** The programs of a major; rejects where it is not here. */
+export async function binariesOf(major: number): Promise<Binaries> {
 	const wrapper = PACKAGED[major as keyof typeof PACKAGED];
 	if (wrapper) return packagedBinaries(wrapper);
 	if (existsSync(systemBin(major))) return { bin: systemBin(major), major };

@@ -1,7 +1,7 @@
 /** Once before the integration tests: a PostgreSQL of each major under test runs, and pgbouncer is there. */
 import type { TestProject } from 'vitest/node';
 import { getPgbouncer } from './pgbouncer.ts';
-import { PACKAGED, startPostgres, systemMajors } from './postgres.ts';
+import { availableMajors, startPostgres } from './postgres.ts';
 
 declare module 'vitest' {
 	interface ProvidedContext {
@@ -12,7 +12,7 @@ declare module 'vitest' {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
 	getPgbouncer();
-	const majors = [...Object.keys(PACKAGED).map(Number), ...systemMajors()];
+	const majors = availableMajors();
 	const clusters = await Promise.all(majors.map((major) => startPostgres({ major })));
 	project.provide(
 		'clusters',
