@@ -54,3 +54,28 @@ test('the rows that reference a changed row are announced once, after it, with t
 	expect(of().length).toBe(103);
 	viewer.close();
 });
+
+test('a row that nobody can select holds up no other reference', async () => {
+	await run(`
+		create table team (id int primary key, name text);
+		create table member (id int primary key, team int references team,
+			share int generated always as (100 / (id - 1)) virtual);
+		insert into team values (1, 'One');
+		insert into member values (1, 1);
+		select rowcast.watch_all()`);
+	const viewer = await connect(server.url);
+	await viewer.subscribe();
+	await run(`update team set name = 'Two'`);
+	await viewer.until('the update', () => viewer.changes.some(({ table }) => table === 'team'));
+	await expect
+		.poll(
+			async () =>
+				(await run('select referenced = (select max(n) from rowcast.tick) as done from rowcast.state')).rows,
+			{ timeout: 20_000 }
+		)
+		.toEqual([{ done: true }]);
+	await run(`update author set name = 'Ada' where id = 1`);
+	const of = () => viewer.changes.filter(({ op }) => op === 'REFERENCE');
+	await viewer.until('three references', () => of().length === 3);
+	viewer.close();
+});
