@@ -114,7 +114,7 @@ export class Session {
 		if (this.lost) return 'The log no longer holds the row of this link';
 		if (this.player.stretch && this.player.empty) return 'The log holds nothing of this time';
 		if (this.player.stretch && this.player.since)
-			return `The log begins at ${clockTime(Date.parse(this.player.since))}: showing from there`;
+			return `The log begins at ${clockTime(Date.parse(this.player.since))}`;
 		return null;
 	}
 
