@@ -150,3 +150,34 @@ test('a chosen set is undone by its script, and rows that changed since are told
 	);
 	expect(left).toEqual([{ books: '4', users: '2' }]);
 });
+
+test('a view has a name: it is saved, found by command, renamed and deleted', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page, '/?table=public.Book&q=price%3E10');
+	await insertBooks(db, 1, 1);
+	await page.getByRole('button', { name: 'Saved views' }).click();
+	const menu = page.getByRole('dialog', { name: 'Saved views' });
+	await menu.getByRole('textbox').fill('Dear books');
+	await page.keyboard.press('Enter');
+	await expect(menu.getByRole('listitem')).toContainText('Dear books');
+	await axe(page);
+	await menu.getByRole('button', { name: 'Close' }).click();
+	await open(page);
+	await expect(lines(page)).toHaveCount(1);
+	await page.keyboard.press('Control+k');
+	await page.keyboard.type('view: dear');
+	await page.keyboard.press('Enter');
+	await expect(page).toHaveURL(/q=price/);
+	await expect(lines(page)).toHaveCount(0);
+	await page.keyboard.press('v');
+	await menu.getByRole('button', { name: 'Rename Dear books' }).click();
+	await menu.getByRole('textbox', { name: 'New name of Dear books' }).fill('Costly');
+	await page.keyboard.press('Enter');
+	await expect(menu.getByRole('listitem')).toContainText('Costly');
+	await menu.getByRole('button', { name: 'Delete Costly' }).click();
+	await expect(menu.getByRole('button', { name: 'Costly' })).toHaveCount(0);
+});
