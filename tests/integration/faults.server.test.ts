@@ -141,7 +141,13 @@ describe('one server', () => {
 		front.refuse();
 		await scene.caughtUp(RECOVERY_MS);
 		await sql('select rowcast.rotate()');
-		// Fails while a transaction that appended to the leaf is open.
+		// Whoever appended to the leaf has ended, and was shown: or the viewer who is awake would miss it, too.
+		const barrier = (await sql('select pg_current_xact_id()::text as xid')).rows[0].xid;
+		for (let ended = false; !ended;)
+			ended = (await sql(`select pg_snapshot_xmin(pg_current_snapshot()) > '${barrier}'::xid8 as ended`))
+				.rows[0].ended;
+		await scene.caughtUp(RECOVERY_MS);
+		// Fails while others look at the leaf.
 		for (let done = false; !done;)
 			done = await sql('select rowcast.prune()').then(
 				() => true,
