@@ -82,3 +82,28 @@ test('the log is pruned while readers go through it from its beginning: each cha
 	}
 	expect(prunes).toBe(LEAVES - 1);
 });
+
+test('what is pruned before a server has read it is a gap for those who watch, never missing in silence', async () => {
+	const server = await start();
+	const viewer = await watch(server.url);
+	watchers.push(viewer);
+	for (let round = 0; round < 15; round++) {
+		// In one message to the database, so that the server hears of the rows as they are thrown away.
+		const done = await sql(`insert into item (owner, note) values (1, 'pruned'); commit;
+			select rowcast.rotate(); commit; select rowcast.prune()`).then(
+			() => true,
+			() => false
+		);
+		if (!done) while (!(await sql('select rowcast.prune() as done').catch(() => []))[0]?.done);
+	}
+	await sql(`insert into item (owner, note) values (1, 'after')`);
+	await viewer.until(
+		'the last row',
+		({ changes }) => changes.at(-1)?.after?.includes('after') ?? false,
+		20_000
+	);
+	const counted = Object.values(viewer.counts).reduce((sum, rows) => sum + rows, 0);
+	expect(viewer.changes.length).toBe(counted);
+	if (counted < 16) expect(viewer.gaps[0]).toMatchObject({ reason: 'pruned' });
+	expect(viewer).toMatchObject({ holes: [], errors: [] });
+});
