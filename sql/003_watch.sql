@@ -71,8 +71,8 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 	join pg_trigger t on t.tgrelid = p.oid
 	cross join lateral (select t.tgfoid = 'rowcast.capture_truncate'::regproc) x(truncates)
 	cross join (select rowcast.trigger_arguments(target)) w(args)
-	where t.tgfoid in ('rowcast.capture'::regproc, 'rowcast.capture_zoned'::regproc, 'rowcast.capture_formatted'::regproc,
-		'rowcast.capture_truncate'::regproc)
+	where t.tgfoid in (select oid from pg_proc
+		where pronamespace = 'rowcast'::regnamespace and proname like 'capture%' and prorettype = 'trigger'::regtype)
 $$;
 comment on function rowcast.triggers is 'Rowcast''s triggers on a table and its partitions: whether PostgreSQL made each as a clone of the table''s own, and whether it is as watch() would make it.';
 

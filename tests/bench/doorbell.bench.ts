@@ -74,7 +74,7 @@ async function alwaysRing(url: string): Promise<void> {
 			' then'
 		)
 		.replace(/insert into rowcast/, `perform pg_notify('rowcast', '');\n$&`);
-	if (changed.split('pg_notify').length !== 3 || changed.split('pg_try_advisory_lock_shared').length !== 2)
+	if (changed.split('pg_notify').length !== 2 || changed.includes('pg_try_advisory_lock_shared'))
 		throw new Error('The capture function has changed; so must this bench.');
 	await execute(url, changed);
 }
