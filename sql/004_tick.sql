@@ -22,7 +22,8 @@ language sql stable as $$
 $$;
 comment on function rowcast.between is 'The changes that became visible between two snapshots: those of tick n lie between the snapshots of ticks n - 1 and n. Inlined by the planner, so a caller''s conditions and order apply within.';
 
-create or replace function rowcast.advance(out head bigint, out changes bigint)
+drop function if exists rowcast.advance();
+create or replace function rowcast.advance(max_changes int default 0, out head bigint, out changes bigint, out at timestamptz, out few rowcast.change[])
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off
 set plan_cache_mode = force_generic_plan as $$  -- planning sixteen index scans anew would take 0.8 ms a tick
@@ -30,25 +31,38 @@ declare
 	a pg_snapshot;
 	b pg_snapshot;
 begin
-	-- Its own statement: the snapshots below are taken after the lock is held.
-	perform pg_advisory_xact_lock(1920103279, 3);
-	-- The commit of the tick flushes the write-ahead log, so whatever it contains is durable before anyone sees it.
-	perform set_config('synchronous_commit', 'on', true);
+	-- A statement of its own: the snapshots below are taken after the lock is held. The commit of the tick flushes the
+	-- write-ahead log, so whatever the tick contains is durable before anyone sees it.
+	perform pg_advisory_xact_lock(1920103279, 3), set_config('synchronous_commit', 'on', true);
 	select n, snapshot into strict head, a from rowcast.tick order by n desc limit 1;
 	b := pg_current_snapshot();
-	insert into rowcast.tick_count
-		select head + 1, c.relation, c.op, count(*) from rowcast.between(a, b) c group by c.relation, c.op;
+	changes := 0;
+	if max_changes > 0 then
+		-- Read and counted in one look through the leaves, which takes a third of the time of a small tick.
+		few := array(select c from rowcast.between(a, b) c limit max_changes + 1);
+		if cardinality(few) = 0 then
+			return;
+		elsif cardinality(few) > max_changes then
+			few := null;
+		end if;
+	end if;
+	if few is null then
+		insert into rowcast.tick_count
+			select head + 1, c.relation, c.op, count(*) from rowcast.between(a, b) c group by c.relation, c.op;
+	else
+		insert into rowcast.tick_count
+			select head + 1, c.relation, c.op, count(*) from unnest(few) c group by c.relation, c.op;
+	end if;
 	if not found then
-		changes := 0;
 		return;
 	end if;
 	head := head + 1;
-	changes := (select sum(rows) from rowcast.tick_count where tick = head);
-	insert into rowcast.tick values (head, clock_timestamp(), b);
+	changes := coalesce(cardinality(few), (select sum(rows) from rowcast.tick_count where tick = head));
+	insert into rowcast.tick as t values (head, clock_timestamp(), b) returning t.at into at;
 	perform pg_notify('rowcast_tick', head::text);
 end
 $$;
-comment on function rowcast.advance is 'Adds a tick if changes became visible since the last one. Returns the newest tick and how many changes it added.';
+comment on function rowcast.advance is 'Adds a tick if changes became visible since the last one. Returns the newest tick and, where it was added, how many changes it has and when it was; and the changes themselves, in no order, where there are 1 to max_changes.';
 
 create or replace function rowcast.begin_epoch() returns uuid
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

@@ -15,18 +15,17 @@ returns table (settled boolean, head bigint, changes bigint, at timestamptz, cou
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off
 set plan_cache_mode = force_generic_plan as $$
+declare
+	few rowcast.change[];
 begin
 	settled := pg_snapshot_xmin(pg_current_snapshot()) >= barrier;  -- before the tick's own snapshot
-	select a.head, a.changes into head, changes from rowcast.advance() a;
-	if changes between 1 and max_changes then
-		select json_agg(json_build_array(k.relation, k.op, k.rows) order by k.relation, k.op) into counts
-		from rowcast.tick_count k where k.tick = step.head;
+	select a.head, a.changes, a.at, a.few into head, changes, at, few from rowcast.advance(max_changes) a;
+	if few is not null and changes > 0 then
 		return query
-			select step.settled, step.head, step.changes, t.at, step.counts, row(b.*)::rowcast.change
-			from rowcast.tick t join rowcast.tick p on p.n = t.n - 1
-			cross join lateral rowcast.between(p.snapshot, t.snapshot) b
-			where t.n = step.head
-			order by b.lsn desc, b.xid desc;
+			select step.settled, step.head, step.changes, step.at,
+				(select json_agg(json_build_array(k.relation, k.op, k.rows) order by k.relation, k.op)
+					from rowcast.tick_count k where k.tick = step.head), f
+			from unnest(few) f order by f.lsn desc, f.xid desc;
 	else
 		return next;
 	end if;

@@ -25,7 +25,7 @@ const QUIET_MS = 300;
 const QUIET_CHANGES = 60;
 const SETTLE_MS = 50;
 const SAFETY_MS = 1_000;
-/** A tick with at most so many changes is read in the round trip that makes it. */
+/** A tick with at most so many changes is read in the round trip that makes it; not tried after one that had more. */
 const READ_ALONG = 100;
 /**
  * A tick costs both processors: it takes at most a third of the time, and comes 20 times a second where it finds many
@@ -69,6 +69,7 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 	let quiet = false;
 	/** Settling waits for every transaction below this id. */
 	let barrier = '0';
+	let readAlong = READ_ALONG;
 
 	const query = async (text: string, values: unknown[] = []) => (await client.query(text, values)).rows[0];
 
@@ -124,12 +125,13 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 			>({
 				name: 'step',
 				text: STEP,
-				values: [barrier, READ_ALONG],
+				values: [barrier, readAlong],
 				rowMode: 'array'
 			});
 			const [settled, head, changes] = rows[0]!;
 			const cost = performance.now() - started;
 			windowChanges += Number(changes);
+			readAlong = Number(changes) > READ_ALONG ? 0 : READ_ALONG;
 			if (Date.now() - windowStart > QUIET_MS) {
 				quiet = windowChanges < QUIET_CHANGES;
 				windowStart = Date.now();
