@@ -27,6 +27,7 @@ begin
 					from rowcast.tick_count k where k.tick = step.head), f
 			from unnest(few) f order by f.lsn desc, f.xid desc;
 	else
+		at := null;
 		return next;
 	end if;
 end

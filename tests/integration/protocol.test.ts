@@ -330,3 +330,19 @@ describe('http', () => {
 		expect(own.hello.protocol).toBe(1);
 	});
 });
+
+test('a tick with few changes, with many and with very many is followed without a warning', async () => {
+	const it = await viewer();
+	await it.subscribe({ filter: { tables: [{ schema: 'public', table: 'many' }] } });
+	const said = server.stderr();
+	let rows = 0;
+	for (const more of [1, 99, 102, 1_500, 6_000]) {
+		await sql(`insert into many select i from generate_series($1::int, $2::int) i`, [
+			1_000_000 + rows,
+			1_000_000 + rows + more - 1
+		]);
+		rows += more;
+		await it.until('the counts', ({ ticks }) => totals(ticks)['public.many']?.INSERT === rows);
+	}
+	expect(server.stderr()).toBe(said);
+});
