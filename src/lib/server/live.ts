@@ -22,7 +22,8 @@ import { describeInstall } from './install.ts';
 import { makeTurnstile } from './limits.ts';
 import { makeLog, type Log } from './log.ts';
 import { makeMetrics } from './metrics.ts';
-import { describeDatabase, makePool } from './pool.ts';
+import { describeDatabase, makePool, stoppable } from './pool.ts';
+import { makeReader } from './reader.ts';
 import type { Config } from './types.ts';
 
 /** Also while nothing changes, so that a client can tell quiet from cut: ours gives up after 4.5 s of silence. */
@@ -37,8 +38,8 @@ const MAX_UNSENT = 2;
 /** A running Rowcast. */
 export interface Live {
 	readonly auth: Auth;
-	/** For what is not asked over a socket. */
-	readonly past: Past;
+	/** For what is not asked over a socket; whoever asks may leave. */
+	past(signal: AbortSignal): Past;
 	/** What watching these tables would run. */
 	describeInstall(tables: 'all' | TableName[]): Promise<Installing>;
 	/** Follows the database at the moment; where not, why. */
@@ -176,11 +177,11 @@ export async function startLive(
 
 		return {
 			auth,
-			past: {
-				reader: follower.reader,
+			past: (signal) => ({
+				reader: makeReader(stoppable(pool, signal), follower.catalog),
 				tables: () => follower.catalog.tables(),
 				turn: services.turnstile
-			},
+			}),
 			describeInstall: (tables) => services.turnstile(() => describeInstall(pool, config.redact, tables)),
 			health() {
 				const state = follower.state();

@@ -20,9 +20,10 @@ const MAX_REPLAY = 200_000;
  * how many there are at most: exactly so many where no condition on values is asked. With `&size` the answer is how
  * large the file would be.
  */
-export const GET: RequestHandler = async ({ url, locals }) => {
+export const GET: RequestHandler = async ({ url, locals, request: { signal } }) => {
 	if (!locals.live) return refusal(failure('UNAVAILABLE', 'Rowcast is starting.'));
-	const { past } = locals.live;
+	const left = new AbortController();
+	const past = locals.live.past(AbortSignal.any([signal, left.signal]));
 	try {
 		const request = await requestOf(url.searchParams, past);
 		const most = await countOf(past, request);
@@ -40,7 +41,7 @@ export const GET: RequestHandler = async ({ url, locals }) => {
 				if (done) controller.close();
 				else controller.enqueue(encoder.encode(value));
 			},
-			cancel: () => void pieces.return(undefined)
+			cancel: () => left.abort()
 		});
 		return new Response(body, {
 			headers: {
