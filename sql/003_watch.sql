@@ -91,54 +91,83 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.trigger_state is 'How the triggers of a table are: watched, not watched, trigger missing, trigger disabled, or out of date.';
 
+create or replace function rowcast.watch_sql(target regclass) returns table (run text, undo text)
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	relation_id int;
+	keeps_row boolean := exists (select from rowcast.triggers(target) t where not t.truncates and t.on_table = target and t.fits);
+begin
+	-- Its number is part of the statements, so it is taken now; watched or not is not said by that.
+	insert into rowcast.relation (oid, schema, name, watched)
+	select w.oid, w.schema, w.name, false from rowcast.watchable() w
+	where w.oid = target and not exists (select from rowcast.relation r where r.oid = target)
+	on conflict (oid) do nothing;
+	select r.id into relation_id from rowcast.relation r where r.oid = target;
+	return query
+	with part as (
+		select p.oid::regclass as on_table, c.relkind <> 'f' as truncates
+		from (select target::oid union select relid from pg_partition_tree(target)) p(oid) join pg_class c using (oid)
+	), found as (
+		-- With a trigger its clones go.
+		select t.*, case when t.clone then keeps_row and not exists (
+			select from rowcast.triggers(target) o where not o.clone and not o.fits and o.name = t.name) else t.fits end as stays
+		from rowcast.triggers(target) t
+	), made as (
+		-- The names: first in the alphabet, because triggers fire in its order, and one of the application's may change
+		-- the row again; and of its own for each table, because a table may become a partition of another.
+		select target as on_table, '!rowcast_' || relation_id as name, 'insert or update or delete' as event,
+			format('row execute function rowcast.%I(%s)', (select proname from pg_proc where oid = rowcast.capture_of(target)),
+				(select string_agg(quote_literal(a), ', ' order by i)
+					from unnest(rowcast.trigger_arguments(target)) with ordinality u(a, i))) as does,
+			'Rowcast records changed rows. Remove with rowcast.unwatch().' as about, 1 as nr
+		where not keeps_row
+		union all
+		select p.on_table, '!rowcast_truncate_' || relation_id, 'truncate',
+			format('statement execute function rowcast.capture_truncate(%s)', relation_id),
+			'Rowcast records truncation. Remove with rowcast.unwatch().', 2
+		from part p where p.truncates and not exists (
+			select from found f where f.stays and f.truncates and f.on_table = p.on_table)
+	)
+	select s.run, s.undo from (
+		select 0 as nr, f.on_table, 0 as step, format('drop trigger %I on %s', f.name, f.on_table) as run, null as undo
+		from found f where not f.clone and not f.stays
+		union all
+		select m.nr, m.on_table, 1,
+			format(E'create trigger %I after %s on %s\n\tfor each %s', m.name, m.event, m.on_table, m.does),
+			format('drop trigger %I on %s', m.name, m.on_table)
+		from made m
+		union all
+		select m.nr, m.on_table, 2, format('comment on trigger %I on %s is %L', m.name, m.on_table, m.about), null from made m
+		union all
+		-- Always: also for rows that logical replication applies, and for sessions in session_replication_role = replica.
+		select 3, e.on_table, 3, format('alter table only %s enable always trigger %I', e.on_table, e.name), null
+		from (select f.on_table, f.name from found f where f.stays and f.enabled <> 'A'
+			union select m.on_table, m.name from made m
+			-- Each partition gets a clone of the trigger for rows.
+			union select p.on_table, m.name from made m cross join part p where m.nr = 1) e) s
+	order by s.nr, s.on_table::text, s.step, s.run;
+end
+$$;
+comment on function rowcast.watch_sql is 'The statements that watch() would run on a table as it is now, in order, and how each trigger that they make is dropped again. Changes nothing about it, but gives it its number in the log.';
+
 create or replace function rowcast.watch(target regclass) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
 declare
-	relation_id int := rowcast.register(target);
-	t record;
+	statement text;
 begin
+	perform rowcast.register(target);
 	if rowcast.trigger_state(target) = 'watched' then
 		return false;
 	end if;
-	perform rowcast.drop_triggers(target, false);
-	-- The names: first in the alphabet, because triggers fire in its order, and one of the application's may change
-	-- the row again; and of its own for each table, because a table may become a partition of another.
-	if not exists (select from rowcast.triggers(target) o where not o.truncates and o.on_table = target) then
-		execute format('create trigger %I after insert or update or delete on %s for each row execute function rowcast.%I(%s)',
-			'!rowcast_' || relation_id, target, (select proname from pg_proc where oid = rowcast.capture_of(target)),
-			(select string_agg(quote_literal(a), ', ' order by i) from unnest(rowcast.trigger_arguments(target)) with ordinality u(a, i)));
-		execute format('comment on trigger %I on %s is %L', '!rowcast_' || relation_id, target,
-			'Rowcast records changed rows. Remove with rowcast.unwatch().');
-	end if;
-	for t in select p.oid::regclass as leaf from (select target::oid union select relid from pg_partition_tree(target)) p(oid)
-		join pg_class c using (oid) where c.relkind <> 'f'
-			and not exists (select from rowcast.triggers(target) o where o.truncates and o.on_table = p.oid)
-	loop
-		execute format('create trigger %I after truncate on %s for each statement execute function rowcast.capture_truncate(%s)',
-			'!rowcast_truncate_' || relation_id, t.leaf, relation_id);
-		execute format('comment on trigger %I on %s is %L', '!rowcast_truncate_' || relation_id, t.leaf,
-			'Rowcast records truncation. Remove with rowcast.unwatch().');
-	end loop;
-	-- Always: also for rows that logical replication applies, and for sessions in session_replication_role = replica.
-	for t in select o.on_table, o.name from rowcast.triggers(target) o where o.enabled <> 'A' loop
-		execute format('alter table only %s enable always trigger %I', t.on_table, t.name);
+	for statement in select w.run from rowcast.watch_sql(target) w loop
+		execute statement;
 	end loop;
 	return true;
 end
 $$;
 comment on function rowcast.watch is 'Records the changes of a table from now on. Returns false where it is so already. Needs the right to create triggers on it; waits for its running transactions, so set lock_timeout.';
 
-create or replace function rowcast.drop_triggers(target regclass, fitting boolean) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-	t record;
-begin
-	for t in select o.on_table, o.name from rowcast.triggers(target) o where not o.clone and (fitting or not o.fits) loop
-		execute format('drop trigger %I on %s', t.name, t.on_table);
-	end loop;
-end
-$$;
-comment on function rowcast.drop_triggers is 'Drops Rowcast''s triggers on a table and its partitions: those that do not fit, or all. Part of watch() and unwatch().';
+drop function if exists rowcast.drop_triggers(regclass, boolean);  -- of versions before
 
 create or replace function rowcast.forget(target regclass) returns boolean
 language sql security definer set search_path = pg_catalog, pg_temp as $$
@@ -149,8 +178,12 @@ comment on function rowcast.forget is 'Notes a table as no longer watched. Part 
 
 create or replace function rowcast.unwatch(target regclass) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
+declare
+	t record;
 begin
-	perform rowcast.drop_triggers(target, true);
+	for t in select o.on_table, o.name from rowcast.triggers(target) o where not o.clone loop
+		execute format('drop trigger %I on %s', t.name, t.on_table);
+	end loop;
 	return rowcast.forget(target);
 end
 $$;

@@ -115,9 +115,18 @@ returns table (n bigint, lsn pg_lsn, xid xid8, at timestamptz, relation int, op 
 language plpgsql stable set search_path = pg_catalog, pg_temp as $f$
 declare
 	names text[] := array(select k from json_object_keys(key) k order by k collate "C");
+	-- The one that is looked for before a row is read as JSON: the first column, where it is in the key.
+	lead text := coalesce((select a.attname::text from rowcast.relation r join pg_attribute a on a.attrelid = r.oid
+		where r.id = any (relations) and a.attname = any (names) and a.attnum = (
+			select min(f.attnum) from pg_attribute f where f.attrelid = r.oid and f.attnum > 0 and not f.attisdropped) limit 1), names[1]);
 	-- A value stands in the row as one of these two texts.
-	bare text := to_json(names[1])::text || ':' || coalesce(key ->> names[1], 'null');
-	quoted text := to_json(names[1])::text || ':' || coalesce(to_json(key ->> names[1])::text, 'null');
+	bare text := to_json(lead)::text || ':' || coalesce(key ->> lead, 'null');
+	quoted text := to_json(lead)::text || ':' || coalesce(to_json(key ->> lead)::text, 'null');
+	-- At the beginning a comparison is enough, a fifth of a search; a row from before its columns changed may begin with another.
+	starts text[] := array(select regexp_replace('{' || t, E'([\\\\%_])', E'\\\\\\1', 'g') || '%'
+		from unnest(array[bare, quoted, to_json(lead)::text || ':']) with ordinality u(t, i) order by i);
+	may_have text := (select string_agg(format('c.%1$s like $5 or c.%1$s like $6
+		or c.%1$s not like $7 and (strpos(c.%1$s, $2) > 0 or strpos(c.%1$s, $3) > 0)', side), ' or ') from unnest('{after,before}'::text[]) side);
 	after_has text := (select string_agg(format('rowcast.field(c.after, %L) is not distinct from %L', k, key ->> k), ' and ') from unnest(names) k);
 	before_has text := (select string_agg(format('rowcast.field(c.before, %L) is not distinct from %L', k, key ->> k), ' and ') from unnest(names) k);
 	parts text;
@@ -134,8 +143,7 @@ begin
 					and (%4$s)$q$, l.slot, r.id, after_has, before_has)
 			else format($q$
 				select * from rowcast.change_%1$s c where c.relation = %2$s
-					and (strpos(c.after, $2) > 0 or strpos(c.after, $3) > 0 or strpos(c.before, $2) > 0 or strpos(c.before, $3) > 0)
-					and (%3$s or %4$s)$q$, l.slot, r.id, after_has, before_has) end, ' union all ')
+					and (%5$s) and (%3$s or %4$s)$q$, l.slot, r.id, after_has, before_has, may_have) end, ' union all ')
 		into parts
 	from rowcast.leaf l cross join unnest(relations) r(id) where l.opened_at is not null;
 	if parts is not null then
@@ -143,11 +151,11 @@ begin
 			select t.n, c.* from (select * from (%s) c order by c.lsn desc, c.xid desc limit $4) c
 			cross join lateral (select rowcast.tick_of(c.xid, c.at) as n offset 0) t
 			where t.n is not null order by c.lsn desc, c.xid desc', parts)
-			using key::text, bare, quoted, most;
+			using key::text, bare, quoted, most, starts[1], starts[2], starts[3];
 	end if;
 end
 $f$;
-comment on function rowcast.changes_of_row is 'The newest changes of one row, named by columns and their values as text, with their ticks, newest first. By index in the leaves that have one for these columns; the others are read whole.';
+comment on function rowcast.changes_of_row is 'The newest changes of one row, named by columns and their values as text, with their ticks, newest first. By index in the leaves that have one for these columns; the others, the open one and those closed a moment ago, are read whole: each is a twentieth of max_log.';
 
 revoke all on all functions in schema rowcast from public;
 commit;

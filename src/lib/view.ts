@@ -129,7 +129,7 @@ export function toggled<T>(list: readonly T[], item: T, same: (a: T, b: T) => bo
 }
 
 /** `schema.table`; a dot inside a name is escaped, so that any name there is comes back as it was. */
-function formatTable({ schema, table }: TableName): string {
+export function formatTable({ schema, table }: TableName): string {
 	return [schema, table]
 		.map((part) => part.replace(/[%.]/g, (char) => (char === '.' ? '%2E' : '%25')))
 		.join('.');

@@ -217,6 +217,28 @@ for (const [name, viewport, colorScheme] of [
 	});
 }
 
+test.describe('on a phone', () => {
+	test.use({ viewport: { width: 390, height: 844 } });
+	test('all parts of the page begin and end at the same margins', async ({ page, rowcast, db }) => {
+		void rowcast;
+		await open(page);
+		await insertBooks(db, 1, 1);
+		const line = lines(page).first();
+		await expect(line).toBeVisible();
+		const edges = async (selector: string) => {
+			const { x, width } = (await page.locator(selector).first().boundingBox())!;
+			return [x, x + width];
+		};
+		expect(await edges('header input')).toEqual([12, 378]);
+		expect(await edges('article .what')).toEqual([12, 378]);
+		expect((await edges('.strip .controls'))[1]).toBe(378);
+		expect((await edges('h1'))[0]).toBe(12);
+		expect((await edges('.ledger .stance'))[0]).toBe(12);
+		await line.click();
+		expect((await edges('.detail h2'))[0]).toBe(12);
+	});
+});
+
 test('the first load is small', async ({ page, rowcast }) => {
 	void rowcast;
 	let bytes = 0;

@@ -93,6 +93,7 @@ test('a value in the detail narrows to it; related rows are a click away', async
 	void rowcast;
 	await open(page);
 	await insertBooks(db, 1, 2);
+	await expect(lines(page)).toHaveCount(2);
 	await lines(page).first().click();
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	await detail.getByRole('button', { name: 'Only rows where title has this value' }).click();
@@ -147,7 +148,7 @@ test.describe('with nothing watched', () => {
 		void rowcast;
 		await page.goto('/');
 		await expect(page.getByText('No table is watched yet')).toBeVisible();
-		await expect(page.getByText('rowcast.watch_all()')).toBeVisible();
+		await expect(page.getByRole('region', { name: /^SQL that watches/ })).toContainText('rowcast.watch(');
 		await db.query(`select rowcast.watch('"Book"')`);
 		await expect(table(page, 'Book').locator('[data-count]').first()).toBeVisible();
 		await insertBooks(db, 1, 1);

@@ -4,7 +4,9 @@
 import fc from 'fast-check';
 import type pg from 'pg';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { format, isNumber, parse, type ColumnRef, type Term } from '../../src/lib/filter.ts';
+import { isNumber, type ColumnRef, type Term } from '../../src/lib/filter.ts';
+import { format } from '../../src/lib/filter/format.ts';
+import { parse } from '../../src/lib/filter/parse.ts';
 import { members } from '../../src/lib/json.ts';
 import { OPS } from '../../src/lib/protocol.ts';
 import { migrate } from '../../src/lib/server/migrate.ts';

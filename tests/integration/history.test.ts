@@ -291,3 +291,39 @@ describe('while a server leads', () => {
 		await following.close();
 	});
 });
+
+describe('rows of a log that is written to', () => {
+	const database = useDatabase();
+
+	test("a row's life is found whatever its key is, and wherever its columns were", async () => {
+		const keys = ['50%_\\', '50xx\\', '"id":7', '7', 'null', 'Ж "ß"', '', '{"id":"7'];
+		await withClient(database().url, (client) =>
+			client.query(`
+				create table odd (id text, part int, note text, primary key (part, id));
+				create table moved (gone int, id bigint primary key, note text)`)
+		);
+		const following = await follow(database().url);
+		await withClient(database().url, async (client) => {
+			await client.query(`insert into odd select k, 1, 'one' from unnest($1::text[]) k`, [keys]);
+			await client.query(`insert into moved values (1, 77, '"id":78'), (77, 7, 'x'), (2, 78, 'y')`);
+			await client.query(`alter table moved drop column gone`);
+			await client.query(`update moved set note = 'two'; update odd set note = 'two'`);
+			await following.until('all of them', ({ ticks }) => {
+				const rows = ticks.flatMap(({ counts }) => counts).reduce((sum, { rows }) => sum + rows, 0);
+				return rows === 2 * (keys.length + 3);
+			});
+		});
+		const { reader } = following.follower;
+		for (const id of keys) {
+			const life = await reader.row({ schema: 'public', table: 'odd', key: { id, part: '1' } });
+			expect(life.map(({ op, key }) => [op, key])).toEqual(
+				['UPDATE', 'INSERT'].map((op) => [op, { part: '1', id }])
+			);
+		}
+		for (const id of ['7', '77', '78']) {
+			const life = await reader.row({ schema: 'public', table: 'moved', key: { id } });
+			expect(life.map(({ op, key }) => [op, key])).toEqual(['UPDATE', 'INSERT'].map((op) => [op, { id }]));
+		}
+		await following.close();
+	});
+});

@@ -1,35 +1,13 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { buildIfStale } from '../../bin/build.js';
 import type { Change } from '../../src/lib/protocol.ts';
-import { majors, useDatabase } from '../support/database.ts';
 import { catalogueOf } from '../support/catalogue.ts';
+import { runCli as rowcast, startCli as start } from '../support/cli.ts';
+import { majors, useDatabase } from '../support/database.ts';
 import { eventually, follow } from '../support/follow.ts';
 import { withClient } from '../support/postgres.ts';
-import { root } from '../support/rowcast.ts';
-
-/** Starts the command line on a database; ended by the test, or when it has done its work. */
-function start(url: string, args: string[], env: Record<string, string> = {}) {
-	const inherited = Object.entries(process.env).filter(
-		([name]) => !/^(PG|ROWCAST_|DATABASE_URL$)/.test(name)
-	);
-	return spawn(process.execPath, ['bin/rowcast.js', ...args], {
-		cwd: root,
-		env: { ...Object.fromEntries(inherited), ...(url && { DATABASE_URL: url }), ...env },
-		stdio: ['ignore', 'pipe', 'pipe']
-	});
-}
-
-async function rowcast(url: string, args: string[], env?: Record<string, string>) {
-	const child = start(url, args, env);
-	let [stdout, stderr] = ['', ''];
-	child.stdout.on('data', (chunk) => (stdout += chunk));
-	child.stderr.on('data', (chunk) => (stderr += chunk));
-	const [code] = await once(child, 'close');
-	return { code, stdout, stderr };
-}
 
 beforeAll(() => buildIfStale(() => {}), 120_000);
 

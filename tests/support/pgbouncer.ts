@@ -5,7 +5,8 @@ import { existsSync } from 'node:fs';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { freePort, unprivileged } from '../../src/lib/server/embedded.ts';
+import { unprivileged } from '../../src/lib/server/binaries.ts';
+import { freePort } from '../../src/lib/server/embedded.ts';
 import { withClient } from './postgres.ts';
 
 export interface Pooler {

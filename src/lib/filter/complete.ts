@@ -1,7 +1,7 @@
 /** What could stand at a place of a filter: names of tables, columns and ops, as a person types. */
-import { quoteName } from '../filter.ts';
 import { OPS, type TableInfo } from '../protocol.ts';
 import { tableLabel } from './scope.ts';
+import { quoteName } from './format.ts';
 
 /** Put `text` in the place of what stands from `from` up to `to`. */
 export interface Suggestion {

@@ -1,10 +1,12 @@
 /**
  * Changes to a filter's text by click: what a person typed stays as it was typed.
  */
-import { format, isNumber, parse, quoteName, type Term } from '../filter.ts';
+import { isNumber, type Term } from '../filter.ts';
 import { kindOf, unquote } from '../json.ts';
 import type { Op, TableName } from '../protocol.ts';
 import { conjuncts, tableLabel } from './scope.ts';
+import { format, quoteName } from './format.ts';
+import { parse } from './parse.ts';
 
 /** The term for one value of a row, `json` being its JSON text: what a click on the value narrows to. */
 export function valueTerm(column: string, json: string | null): string {

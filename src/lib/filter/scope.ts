@@ -2,8 +2,10 @@
  * A filter's text as the parts of a request: its tables and ops, which the tick counts answer exactly, and the rest,
  * which is asked of the rows.
  */
-import { format, parse, quoteName, type FilterError, type Term } from '../filter.ts';
+import type { FilterError, Term } from '../filter.ts';
 import { OPS, type Filter, type Op, type TableInfo, type TableName } from '../protocol.ts';
+import { format, quoteName } from './format.ts';
+import { parse } from './parse.ts';
 
 /** Something in a filter that is allowed and probably not meant. */
 export interface Hint {

@@ -1,23 +1,9 @@
 /** The tables of the database: what a person sees of them, and which number stands for each in the log. */
 import type pg from 'pg';
 import type { TableInfo, TableName } from '../protocol.ts';
-import type { Catalog } from './types.ts';
+import type { Relations } from './types.ts';
 
-interface Relation extends TableName {
-	primaryKey: string[];
-}
-
-/** What the log's reader needs besides the tables themselves. */
-export interface Relations extends Catalog {
-	/** The table that a change names by number; undefined where it was not there at the last refresh. */
-	relation(id: string): Relation | undefined;
-	/** The numbers of a table: several where it was dropped and made again. */
-	ids(table: TableName): string[];
-	/** Whether a foreign key leads to it. */
-	referenced(table: TableName): boolean;
-	/** Problems that only the one who watches knows, by table; told with the next refresh. */
-	problems: Map<string, string>;
-}
+export type { Relations };
 
 export const nameOf = ({ schema, table }: TableName) => JSON.stringify([schema, table]);
 
@@ -25,7 +11,7 @@ export const nameOf = ({ schema, table }: TableName) => JSON.stringify([schema, 
 export function makeCatalog(pool: Pick<pg.Pool, 'query'>): Relations {
 	let fingerprint = '';
 	let tables: TableInfo[] = [];
-	let byId = new Map<string, Relation>();
+	let byId = new Map<string, ReturnType<Relations['relation']>>();
 	let byName = new Map<string, string[]>();
 	let parents = new Set<string>();
 	const problems = new Map<string, string>();

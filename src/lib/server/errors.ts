@@ -129,6 +129,13 @@ export function failure(code: ErrorCode, message: string): Failure {
 	return { ok: false, error: { code, message } };
 }
 
+const STATUS: Partial<Record<ErrorCode, number>> = { BAD_REQUEST: 400, NOT_FOUND: 404, UNAVAILABLE: 503 };
+
+/** A failure as the answer of a page. */
+export function refusal(answer: Failure): Response {
+	return Response.json(answer, { status: STATUS[answer.error.code] ?? 500 });
+}
+
 /** Why it did not start, in one line. What is not known keeps its stack, for whoever reports it. */
 export function explainStart(error: unknown): string {
 	const { code, address, port } = error as { code?: string; address?: string; port?: number };

@@ -11,6 +11,7 @@ import {
 	type Position,
 	type TableInfo
 } from '../protocol.ts';
+import { textOf } from './compose.ts';
 import type { Turnstile } from './limits.ts';
 import replay from './replay.html?raw';
 import type { Reader } from './types.ts';
@@ -24,6 +25,10 @@ export type Format = keyof typeof FORMATS;
 
 /** Changes whose size is measured to tell that of the file. */
 const SAMPLE = 200;
+
+/** Characters of row text that a page should not exceed by much: it grows up to there, for the next may be larger. */
+const PAGE_TEXT = 2_000_000;
+const FIRST_PAGE = 50;
 
 /** What a running server lends to those who ask for the past outside of a socket. */
 export interface Past {
@@ -94,9 +99,10 @@ async function* pagesOf(
 	{ filter, after, until }: ExportRequest
 ): AsyncGenerator<Entry[]> {
 	let from: Position | undefined;
+	let limit = FIRST_PAGE;
 	for (;;) {
 		const { changes, next } = await turn(() =>
-			reader.changes({ filter, after, until, order: 'asc', limit: MAX_CHANGES, ...(from && { from }) })
+			reader.changes({ filter, after, until, order: 'asc', limit, ...(from && { from }) })
 		);
 		const { oldest } = await reader.bounds();
 		const reached = from ? BigInt(from.tick) - 1n : after;
@@ -112,6 +118,9 @@ async function* pagesOf(
 		if (changes.length > 0) yield changes;
 		if (!next) return;
 		from = next;
+		const text = changes.reduce((sum, change) => sum + textOf(change), 0);
+		const fitting = text > PAGE_TEXT ? Math.ceil((changes.length * PAGE_TEXT) / text) : 2 * limit;
+		limit = Math.min(fitting, MAX_CHANGES);
 	}
 }
 

@@ -3,12 +3,14 @@
  */
 import type { Server as HttpServer } from 'node:http';
 import { Server } from 'socket.io';
+import type { Installing } from '../install.ts';
 import {
 	PROTOCOL_VERSION,
 	type ClientEvents,
 	type Hello,
 	type ServerEvents,
-	type State
+	type State,
+	type TableName
 } from '../protocol.ts';
 import { makeAuth, type Auth } from './auth.ts';
 import type { Clock, Peer, Transport } from './delivery.ts';
@@ -16,10 +18,12 @@ import type { Past } from './export.ts';
 import { makeFollower } from './follower.ts';
 import { handle, type ClientSocket } from './handlers.ts';
 import { makeHub, type Hub } from './hub.ts';
+import { describeInstall } from './install.ts';
 import { makeTurnstile } from './limits.ts';
 import { makeLog, type Log } from './log.ts';
 import { makeMetrics } from './metrics.ts';
-import { describeDatabase, makePool } from './pool.ts';
+import { describeDatabase, makePool, stoppable } from './pool.ts';
+import { makeReader } from './reader.ts';
 import type { Config } from './types.ts';
 
 /** Also while nothing changes, so that a client can tell quiet from cut: ours gives up after 4.5 s of silence. */
@@ -34,8 +38,10 @@ const MAX_UNSENT = 2;
 /** A running Rowcast. */
 export interface Live {
 	readonly auth: Auth;
-	/** For what is not asked over a socket. */
-	readonly past: Past;
+	/** For what is not asked over a socket; whoever asks may leave. */
+	past(signal: AbortSignal): Past;
+	/** What watching these tables would run. */
+	describeInstall(tables: 'all' | TableName[]): Promise<Installing>;
 	/** Follows the database at the moment; where not, why. */
 	health(): { ready: boolean; state: State };
 	/** Prometheus's text format. */
@@ -171,11 +177,12 @@ export async function startLive(
 
 		return {
 			auth,
-			past: {
-				reader: follower.reader,
+			past: (signal) => ({
+				reader: makeReader(stoppable(pool, signal), follower.catalog),
 				tables: () => follower.catalog.tables(),
 				turn: services.turnstile
-			},
+			}),
+			describeInstall: (tables) => services.turnstile(() => describeInstall(pool, config.redact, tables)),
 			health() {
 				const state = follower.state();
 				return { ready: state.database !== 'disconnected', state };

@@ -91,6 +91,38 @@ export function shareSessions(pool: pg.Pool): void {
 	pool.query = query as typeof pool.query;
 }
 
+/**
+ * The pool for one who may leave: once `signal` is aborted, its queries reject, and the one under way ends in the
+ * database too (not behind a pooler, which hides whom to tell: there it runs to its end or its timeout).
+ */
+export function stoppable(pool: pg.Pool, signal: AbortSignal): pg.Pool {
+	const query = async (config: pg.QueryConfig) => {
+		signal.throwIfAborted();
+		if (shared.has(pool)) return pool.query(config);
+		const client = await pool.connect();
+		let told: Promise<unknown> | undefined;
+		let broken: unknown;
+		const stop = () => {
+			const { processID } = client as unknown as { processID: number };
+			told = pool.query('select pg_cancel_backend($1)', [processID]).catch(() => {});
+		};
+		signal.addEventListener('abort', stop);
+		try {
+			signal.throwIfAborted();
+			return await client.query(config);
+		} catch (err) {
+			if (!(err instanceof pg.DatabaseError) && !signal.aborted) broken = err;
+			throw err;
+		} finally {
+			signal.removeEventListener('abort', stop);
+			// Whoever has the connection next is not the one that is told.
+			await told;
+			client.release(Boolean(broken));
+		}
+	};
+	return Object.create(pool, { query: { value: query } });
+}
+
 /** The connections of each pool. */
 const clients = new WeakMap<pg.Pool, Set<pg.PoolClient>>();
 

@@ -98,6 +98,22 @@ export interface Catalog {
 	refresh(): Promise<boolean>;
 }
 
+interface Relation extends TableName {
+	primaryKey: string[];
+}
+
+/** What the log's reader needs besides the tables themselves. */
+export interface Relations extends Catalog {
+	/** The table that a change names by number; undefined where it was not there at the last refresh. */
+	relation(id: string): Relation | undefined;
+	/** The numbers of a table: several where it was dropped and made again. */
+	ids(table: TableName): string[];
+	/** Whether a foreign key leads to it. */
+	referenced(table: TableName): boolean;
+	/** Problems that only the one who watches knows, by table; told with the next refresh. */
+	problems: Map<string, string>;
+}
+
 /** What a follower tells, in this order of a change's way. */
 export interface FollowerEvents {
 	/** New ticks, dense and ascending; the follower waits for the promise. */
@@ -119,7 +135,7 @@ export interface Follower {
 	readonly head: bigint;
 	readonly oldest: bigint;
 	readonly reader: Reader;
-	readonly catalog: Catalog;
+	readonly catalog: Relations;
 	/** The number of viewers changed. */
 	poke(): void;
 }

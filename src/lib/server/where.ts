@@ -2,7 +2,8 @@
  * A filter's `where` as a condition of SQL on a change `c` of rowcast.change. Names and values travel as bound
  * parameters only; what a term means is told in src/lib/filter.ts, and done by the functions of sql/005_filter.sql.
  */
-import { parse, type ColumnRef, type Term } from '../filter.ts';
+import type { ColumnRef, Term } from '../filter.ts';
+import { parse } from '../filter/parse.ts';
 import { conjuncts } from '../filter/scope.ts';
 import type { Op } from '../protocol.ts';
 import { RequestError } from './errors.ts';

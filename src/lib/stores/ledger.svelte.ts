@@ -8,7 +8,7 @@
  * counted as waiting.
  */
 
-import { height, indexOf, linesBetween, toggle, type Entry, type Line, type Transaction } from '../feed.ts';
+import { height, indexOf, linesBetween, toggle, type Entry, type Line, type Transaction } from '../lines.ts';
 import type { Change } from '../protocol.ts';
 import type { Board } from './board.svelte.ts';
 

@@ -1,7 +1,7 @@
 /** Changes that were picked out of the ledger, to be undone together. */
 
 import { SvelteMap } from 'svelte/reactivity';
-import { indexOf, linesBetween, type Entry, type Line } from '../feed.ts';
+import { indexOf, linesBetween, type Entry, type Line } from '../lines.ts';
 import type { Change } from '../protocol.ts';
 
 /** As many as a script is read for. */

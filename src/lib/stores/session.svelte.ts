@@ -25,7 +25,8 @@ import type {
 	TickMessage
 } from '../protocol.ts';
 import { filterOf, formatView, missingTables, parseView, type View } from '../view.ts';
-import { fillable, oldestOf, type Transaction } from '../feed.ts';
+import { fillable, oldestOf } from '../feed.ts';
+import type { Transaction } from '../lines.ts';
 import { Board, ALL, RATE_STEP_MS, RATE_STEPS } from './board.svelte.ts';
 import { Ledger } from './ledger.svelte.ts';
 import { Player } from './player.svelte.ts';

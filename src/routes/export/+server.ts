@@ -1,4 +1,4 @@
-import { RequestError, failure, toFailure } from '$lib/server/errors.ts';
+import { RequestError, failure, refusal, toFailure } from '$lib/server/errors.ts';
 import {
 	FORMATS,
 	countOf,
@@ -12,8 +12,6 @@ import { compileWhere } from '$lib/server/where.ts';
 import { filterOf, parseView } from '$lib/view.ts';
 import type { RequestHandler } from './$types';
 
-const STATUS: Record<string, number> = { BAD_REQUEST: 400, NOT_FOUND: 404, UNAVAILABLE: 503 };
-
 /** What a browser keeps in memory with ease. */
 const MAX_REPLAY = 200_000;
 
@@ -22,9 +20,10 @@ const MAX_REPLAY = 200_000;
  * how many there are at most: exactly so many where no condition on values is asked. With `&size` the answer is how
  * large the file would be.
  */
-export const GET: RequestHandler = async ({ url, locals }) => {
-	if (!locals.live) return refuse(failure('UNAVAILABLE', 'Rowcast is starting.'));
-	const { past } = locals.live;
+export const GET: RequestHandler = async ({ url, locals, request: { signal } }) => {
+	if (!locals.live) return refusal(failure('UNAVAILABLE', 'Rowcast is starting.'));
+	const left = new AbortController();
+	const past = locals.live.past(AbortSignal.any([signal, left.signal]));
 	try {
 		const request = await requestOf(url.searchParams, past);
 		const most = await countOf(past, request);
@@ -42,7 +41,7 @@ export const GET: RequestHandler = async ({ url, locals }) => {
 				if (done) controller.close();
 				else controller.enqueue(encoder.encode(value));
 			},
-			cancel: () => void pieces.return(undefined)
+			cancel: () => left.abort()
 		});
 		return new Response(body, {
 			headers: {
@@ -53,13 +52,9 @@ export const GET: RequestHandler = async ({ url, locals }) => {
 			}
 		});
 	} catch (error) {
-		return refuse(toFailure(error));
+		return refusal(toFailure(error));
 	}
 };
-
-function refuse(answer: ReturnType<typeof failure>): Response {
-	return Response.json(answer, { status: STATUS[answer.error.code] ?? 500 });
-}
 
 /** A part of the address that cannot be read would export something else than what is asked: it is refused. */
 async function requestOf(params: URLSearchParams, past: Past): Promise<ExportRequest> {

@@ -1,10 +1,9 @@
 /** `rowcast install`: the schema, then a trigger a table. */
 import pg from 'pg';
-import type { Command, Context } from '../cli.ts';
-import { ConfigError } from '../errors.ts';
+import type { Command } from '../cli.ts';
+import { label, planInstall, script } from '../install.ts';
 import { checkServer, migrate, pending } from '../migrate.ts';
-import { matches } from '../watch.ts';
-import { label, runSteps, step, type Step } from './steps.ts';
+import { runSteps } from './steps.ts';
 
 export const install: Command = {
 	help: `Usage: rowcast install [--tables SCHEMA.TABLE,...] [--dry-run] [--json]
@@ -22,7 +21,9 @@ Each table is a transaction of its own that gives up after 300 ms where others u
 	async run({ client, config, flags, print, tell, signal }) {
 		await checkServer(client);
 		const files = await pending(client);
-		const { steps, watched } = await plan(client, config);
+		const targets = await planInstall(client, config);
+		const steps = targets.flatMap((each) => each.step ?? []);
+		const watched = targets.filter((each) => !each.step);
 		const settings = `select rowcast.configure('retention', ${pg.escapeLiteral(`${config.retentionMs} ms`)}), rowcast.configure('max_log', '${config.maxLogBytes}');`;
 		if (flags['dry-run']) {
 			if (flags.json)
@@ -38,7 +39,7 @@ Each table is a transaction of its own that gives up after 300 ms where others u
 			else {
 				for (const { name, sql, record } of files) await print(`-- sql/${name}\n${sql}\n${record}`);
 				await print(`-- Settings\n${settings}`);
-				for (const each of steps) await print(`-- ${label(each)}\n${each.sql}`);
+				for (const each of steps) await print(script(each));
 			}
 			return 0;
 		}
@@ -56,7 +57,7 @@ Each table is a transaction of its own that gives up after 300 ms where others u
 				JSON.stringify({
 					files: files.map(({ name }) => name),
 					watched: newly.map(({ schema, table }) => ({ schema, table })),
-					already: watched,
+					already: watched.map(({ schema, table }) => ({ schema, table })),
 					failed
 				})
 			);
@@ -69,63 +70,3 @@ Each table is a transaction of its own that gives up after 300 ms where others u
 		return failed.length > 0 ? 1 : 0;
 	}
 };
-
-/** What is to be done for each table. Asks the catalogue only, because nothing may be installed yet. */
-async function plan(client: pg.Client, { watch, redact }: Context['config']) {
-	const installed = (
-		await client.query(`select to_regprocedure('rowcast.trigger_state(regclass)') is not null as yes`)
-	).rows[0].yes;
-	const { rows } = await client.query<{
-		schema: string;
-		table: string;
-		name: string;
-		columns: string;
-		state: string;
-		redacted: string;
-	}>(`
-		select n.nspname as schema, c.relname as table, format('%I.%I', n.nspname, c.relname) as name,
-			${installed ? 'rowcast.trigger_state(c.oid)' : `'not watched'`} as state,
-			(select json_agg(attname order by attnum) from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped) as columns,
-			${
-				installed
-					? `(select json_agg(a.attname order by a.attnum) from rowcast.relation r join pg_attribute a on a.attrelid = r.oid
-				and a.attnum = any (r.redacted) where r.oid = c.oid)`
-					: 'null'
-			} as redacted
-		from pg_class c join pg_namespace n on n.oid = c.relnamespace
-		where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't'
-			and n.nspname not in ('rowcast', 'information_schema') and n.nspname !~ '^pg_'
-		order by 1, 2`);
-	const named = (each: { schema: string; table: string }) =>
-		!Array.isArray(watch) ||
-		watch.some(({ schema, table }) => schema === each.schema && table === each.table);
-	const missing =
-		Array.isArray(watch) && watch.find((each) => !rows.some((row) => label(row) === label(each)));
-	if (missing)
-		throw new ConfigError(`There is no table ${label(missing)} in this database that could be watched.`);
-
-	const steps: Step[] = [];
-	const watched: { schema: string; table: string }[] = [];
-	for (const { schema, table, name, columns, state, redacted } of rows.filter(named)) {
-		const names = (JSON.parse(columns) ?? []) as string[];
-		const secret = names.filter((column) =>
-			redact.some((pattern) => matches(pattern, { schema, table }) && ['*', column].includes(pattern.column))
-		);
-		const target = pg.escapeLiteral(name);
-		const redacts =
-			secret.length > 0 && JSON.stringify(secret) !== JSON.stringify(JSON.parse(redacted) ?? []);
-		if (state === 'watched' && !redacts) watched.push({ schema, table });
-		else
-			steps.push(
-				step(
-					schema,
-					table,
-					...(redacts
-						? [`select rowcast.redact(${[target, ...secret.map(pg.escapeLiteral)].join(', ')})`]
-						: []),
-					`select rowcast.watch(${target})`
-				)
-			);
-	}
-	return { steps, watched };
-}

@@ -1,28 +1,11 @@
 /** Installing and removing: steps of SQL, each a transaction that gives up rather than make the application wait. */
 import type pg from 'pg';
-import { LOCK_TIMEOUT_MS, problemOf } from '../watch.ts';
-
-export interface Step {
-	/** The table that it is about. */
-	schema: string;
-	table: string;
-	sql: string;
-}
+import type { Step } from '../install.ts';
+import { problemOf } from '../watch.ts';
 
 /** How long steps are tried again whose tables are in use, and the pause between. */
 const PATIENCE_MS = 10_000;
 const PAUSE_MS = 500;
-
-/** A step as a transaction of its own: whoever comes after it in a table's queue waits as long as it does at most. */
-export function step(schema: string, table: string, ...statements: string[]): Step {
-	return {
-		schema,
-		table,
-		sql: ['begin', `set local lock_timeout = '${LOCK_TIMEOUT_MS}ms'`, ...statements, 'commit']
-			.map((line) => `${line};`)
-			.join('\n')
-	};
-}
 
 export type Failed = Omit<Step, 'sql'> & { reason: string };
 
@@ -54,6 +37,3 @@ export async function runSteps(
 	}
 	return failed;
 }
-
-/** As people write it: `public.book`. */
-export const label = ({ schema, table }: { schema: string; table: string }) => `${schema}.${table}`;

@@ -7,8 +7,8 @@ import { ConfigError, StartError } from '../errors.ts';
 import { LOCK } from '../locks.ts';
 import { makePool, shareSessions } from '../pool.ts';
 import { sharesSessions } from '../pooled.ts';
+import { label } from '../install.ts';
 import { makeReader } from '../reader.ts';
-import { label } from './steps.ts';
 
 /** How soon it looks again where a server makes the ticks, which tells of each, and where none does. */
 const FOLLOWED_MS = 1_000;

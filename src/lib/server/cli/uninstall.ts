@@ -1,7 +1,8 @@
 /** `rowcast uninstall`: a trigger a table, then the schema with everything in it. */
 import type { Command } from '../cli.ts';
+import { label, script, UNINSTALL, unwatchStep } from '../install.ts';
 import { LOCK } from '../locks.ts';
-import { label, runSteps, step } from './steps.ts';
+import { runSteps } from './steps.ts';
 
 /** How long a server that is just stopping has to let go. */
 const PATIENCE_MS = 3_000;
@@ -27,18 +28,15 @@ that it made where a superuser installed it. Stop its servers first: they would 
 			);
 			return 0;
 		}
-		const { rows } = await client.query<{ schema: string; table: string; target: string }>(`
-			select distinct n.nspname as schema, c.relname as table, quote_literal(format('%I.%I', n.nspname, c.relname)) as target
+		const { rows } = await client.query<{ schema: string; table: string; literal: string }>(`
+			select distinct n.nspname as schema, c.relname as table, quote_literal(format('%I.%I', n.nspname, c.relname)) as literal
 			from pg_trigger t join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'rowcast'::regnamespace
 			join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
 			where not t.tgisinternal and t.tgparentid = 0 and not c.relispartition order by 1, 2`);
-		const steps = rows.map(({ schema, table, target }) =>
-			step(schema, table, `select rowcast.unwatch(${target})`)
-		);
-		const last = step('rowcast', '*', 'select rowcast.uninstall()');
+		const steps = rows.map(unwatchStep);
 		if (flags['dry-run']) {
-			if (flags.json) await print(JSON.stringify({ sql: [...steps, last].map(({ sql }) => sql) }));
-			else for (const each of [...steps, last]) await print(`-- ${label(each)}\n${each.sql}`);
+			if (flags.json) await print(JSON.stringify({ sql: [...steps, UNINSTALL].map(({ sql }) => sql) }));
+			else for (const each of [...steps, UNINSTALL]) await print(script(each));
 			return 0;
 		}
 		for (
@@ -60,7 +58,7 @@ that it made where a superuser installed it. Stop its servers first: they would 
 			done: (each) => flags.json || tell(`Left ${label(each)}`),
 			signal
 		});
-		if (failed.length === 0) failed = await runSteps(client, [last], { done: () => {}, signal });
+		if (failed.length === 0) failed = await runSteps(client, [UNINSTALL], { done: () => {}, signal });
 		for (const { reason, ...table } of failed) tell(`Could not leave ${label(table)}: ${reason}`);
 		if (flags.json)
 			await print(

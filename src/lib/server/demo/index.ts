@@ -8,15 +8,8 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import {
-	cacheFolder,
-	ClusterInUse,
-	makeFolder,
-	packagedBinaries,
-	startCluster,
-	type Binaries,
-	type Cluster
-} from '../embedded.ts';
+import { cacheFolder, makeFolder, packagedBinaries, type Binaries } from '../binaries.ts';
+import { ClusterInUse, startCluster, type Cluster } from '../embedded.ts';
 import { StartError } from '../errors.ts';
 import { makeRandom, type Random } from './random.ts';
 import schema from './schema.sql?raw';

@@ -1,0 +1,162 @@
+/** What the ledger holds, entry by entry, and the lines that it makes on the screen. */
+
+import { tally, type Tally } from './change.ts';
+import type { Change, Position, TableName, Via } from './protocol.ts';
+
+/** Rows that reference one changed row through one foreign key. */
+export interface References extends TableName {
+	kind: 'references';
+	id: string;
+	via: Via;
+	changes: Change[];
+	open: boolean;
+}
+
+/** What one transaction changed, as far as the feed holds it. */
+export interface Transaction {
+	kind: 'transaction';
+	id: string;
+	tick: string;
+	tx: string;
+	changes: Change[];
+	/** Rows that are known to have changed with these but were left out; 0 where all are here. */
+	omitted: number;
+	/** Where a page of what was left out begins, once one was loaded. */
+	next?: Position;
+	loading?: boolean;
+	/** References by the seq of the change that caused them. */
+	references: Map<string, References[]>;
+	open: boolean;
+	/** When it came onto the screen; 0 for what was there from the start. */
+	born: number;
+	/** Its lines, until something about it changes. */
+	lines: Line[] | null;
+}
+
+/** Something that happened to the view rather than in the database, or that cannot be shown. */
+export interface Note {
+	kind: 'note';
+	id: string;
+	at: string;
+	tone: 'gap' | 'quiet';
+	text: string;
+	born: number;
+}
+
+export type Entry = Transaction | Orphan | Note;
+
+/** References whose cause is not in the feed, or lies in what is being read. */
+export interface Orphan {
+	kind: 'orphan';
+	id: string;
+	tick: string;
+	references: References;
+	born: number;
+}
+
+/** One line on the screen. */
+export type Line =
+	| { kind: 'transaction'; id: string; transaction: Transaction; tallies: Tally[]; omitted: number }
+	| { kind: 'change'; id: string; change: Change; depth: number; born: number }
+	| { kind: 'references'; id: string; references: References; depth: number; born: number }
+	| { kind: 'omitted'; id: string; transaction: Transaction; rows: number; loading: boolean }
+	| { kind: 'note'; id: string; note: Note };
+
+/** When what a line tells of happened; null where the line has no time of its own. */
+export function timeOf(line: Line): string | null {
+	if (line.kind === 'change') return line.change.at;
+	if (line.kind === 'transaction') return line.transaction.changes.at(-1)!.at;
+	return line.kind === 'note' ? line.note.at : null;
+}
+
+/** When a line came onto the screen; 0 for what was there from the start. */
+export function bornOf(line: Line): number {
+	if (line.kind === 'transaction') return line.transaction.born;
+	if (line.kind === 'note') return line.note.born;
+	return line.kind === 'omitted' ? 0 : line.born;
+}
+
+/** The lines of one entry, top to bottom. */
+export function linesOf(entry: Entry): Line[] {
+	if (entry.kind === 'note') return [{ kind: 'note', id: entry.id, note: entry }];
+	if (entry.kind === 'orphan') return referenceLines(entry.references, 0, entry.born);
+	return (entry.lines ??= transactionLines(entry));
+}
+
+function transactionLines(transaction: Transaction): Line[] {
+	const { changes, omitted, born, loading = false } = transaction;
+	const single = changes.length === 1 && omitted === 0;
+	const lines: Line[] = [];
+	if (!single) {
+		lines.push({ kind: 'transaction', id: transaction.id, transaction, tallies: tally(changes), omitted });
+		if (!transaction.open) return lines;
+	}
+	const depth = single ? 0 : 1;
+	// Before the rows that are there: they are the newest of it.
+	if (omitted > 0)
+		lines.push({ kind: 'omitted', id: `omitted ${transaction.id}`, transaction, rows: omitted, loading });
+	for (const change of changes) {
+		lines.push({ kind: 'change', id: change.seq, change, depth, born });
+		for (const references of transaction.references.get(change.seq) ?? [])
+			lines.push(...referenceLines(references, depth + 1, born));
+	}
+	return lines;
+}
+
+function referenceLines(references: References, depth: number, born: number): Line[] {
+	const lines: Line[] = [{ kind: 'references', id: references.id, references, depth, born }];
+	if (references.open)
+		for (const change of references.changes)
+			lines.push({ kind: 'change', id: change.seq, change, depth: depth + 1, born });
+	return lines;
+}
+
+/** How many lines the entries make. */
+export function height(entries: readonly Entry[]): number {
+	let lines = 0;
+	for (const entry of entries) lines += linesOf(entry).length;
+	return lines;
+}
+
+/** Lines `first` to `first + count` counted from the newest. */
+export function linesBetween(entries: readonly Entry[], first: number, count: number): Line[] {
+	const found: Line[] = [];
+	let at = 0;
+	for (let i = entries.length - 1; i >= 0 && found.length < count; i--) {
+		const lines = linesOf(entries[i]!);
+		if (at + lines.length > first) {
+			const start = Math.max(0, first - at);
+			found.push(...lines.slice(start, start + count - found.length));
+		}
+		at += lines.length;
+	}
+	return found;
+}
+
+/** Where a line stands, counted from the newest; -1 where it is not. */
+export function indexOf(entries: readonly Entry[], id: string): number {
+	let at = 0;
+	for (let i = entries.length - 1; i >= 0; i--) {
+		for (const line of linesOf(entries[i]!)) {
+			if (line.id === id) return at;
+			at++;
+		}
+	}
+	return -1;
+}
+
+/** Opens or folds what a line stands for; false where it has nothing to open. */
+export function toggle(entries: readonly Entry[], line: Line): boolean {
+	if (line.kind === 'transaction') {
+		line.transaction.open = !line.transaction.open;
+		line.transaction.lines = null;
+		return true;
+	}
+	if (line.kind === 'references' && line.references.changes.length > 1) {
+		line.references.open = !line.references.open;
+		for (const entry of entries)
+			if (entry.kind === 'transaction' && entry.references.has(line.references.via.seq)) entry.lines = null;
+		return true;
+	}
+	return false;
+}
