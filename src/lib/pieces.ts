@@ -4,22 +4,21 @@
  * through; so the time is cut where that is about the same, and whoever waits has the newest first.
  */
 
-import type { Rates, Series } from './protocol.ts';
+import type { Rates, RatesRequest, Series } from './protocol.ts';
 
 /** Changes that one piece looks through, about. */
 export const PIECE = 20_000;
 
-/** Some steps of a time, or a part of one; milliseconds since 1970. */
-export interface Piece {
-	from: number;
-	to: number;
-	buckets: number;
-}
+/** Some steps of a time, or a part of one, as `rates` asks for it. */
+export type Piece = Pick<RatesRequest, 'from' | 'to' | 'buckets'>;
+
+/** Counts in steps. */
+type Steps = Pick<Rates, 'from' | 'stepMs' | 'series'>;
 
 /** The time in which `rates` counts something, in pieces of about `most` changes each, the newest first. */
-export function piecesOf({ from, stepMs, series }: Rates, most = PIECE): Piece[] {
+export function piecesOf({ from, stepMs, series }: Steps, most = PIECE): Piece[] {
 	const start = Date.parse(from);
-	const timeOf = (step: number) => Math.floor(start + step * stepMs);
+	const timeOf = (step: number) => new Date(Math.floor(start + step * stepMs)).toISOString();
 	const pieces: Piece[] = [];
 	/** Steps from `first` up to `end` are gathered for the next piece, with so many changes in them. */
 	let end = Math.max(0, ...series.map(({ rows }) => rows.length));
@@ -48,7 +47,7 @@ export function piecesOf({ from, stepMs, series }: Rates, most = PIECE): Piece[]
 }
 
 /** Adds the counts of a piece to `series`, which have the steps of `rates`. */
-export function addSeries(series: Series[], { from, stepMs }: Rates, piece: Rates): void {
+export function addSeries(series: Series[], { from, stepMs }: Steps, piece: Steps): void {
 	const start = Date.parse(piece.from) - Date.parse(from);
 	for (const { schema, table, op, rows } of piece.series) {
 		let one = series.find((each) => each.schema === schema && each.table === table && each.op === op);

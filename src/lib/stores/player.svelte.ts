@@ -9,7 +9,9 @@
 import type { Client } from '../client/index.ts';
 import type { Change, Count, Filter, Position, Rates } from '../protocol.ts';
 import type { Stretch } from '../view.ts';
+import { addSeries } from '../pieces.ts';
 import type { Board } from './board.svelte.ts';
+import type { Counting } from './counting.svelte.ts';
 import type { Ledger } from './ledger.svelte.ts';
 
 export const SPEEDS = [0.5, 1, 5, 20, 60] as const;
@@ -51,7 +53,10 @@ export class Player {
 	/** The playhead goes to this change in the stretch that is opened next. */
 	goToWhenOpen: Change | null = null;
 
+	/** What the filter matches; where that has a condition on values, as far as it is counted. */
 	#rates: Rates | null = null;
+	/** The same of its tables and ops. */
+	#all: Rates | null = null;
 	/** Fine steps whose counts are on the board. */
 	#applied = 0;
 	#queue: { position: number; change: Change }[] = [];
@@ -72,6 +77,7 @@ export class Player {
 	constructor(
 		readonly board: Board,
 		readonly ledger: Ledger,
+		readonly counting: Counting,
 		readonly client: () => Client,
 		readonly filter: () => Filter
 	) {}
@@ -87,25 +93,31 @@ export class Player {
 		this.pause();
 		const opening = ++this.#opened;
 		this.#round++;
+		this.counting.stop();
 		this.loading = true;
 		this.stretch = { from, to };
 		this.at = at;
 		try {
-			const rates = await this.client().rates({
+			const filter = this.filter();
+			const all = await this.client().rates({
 				from: iso(from),
 				to: iso(to),
 				buckets: STEPS,
-				filter: { ...this.filter(), where: undefined }
+				filter: { ...filter, where: undefined }
 			});
 			if (opening !== this.#opened) return;
-			this.#rates = rates;
-			this.empty = rates.after === rates.tick;
-			this.since = rates.since ?? null;
+			this.#all = all;
+			this.#rates = filter.where === undefined ? all : { ...all, series: [] };
+			this.empty = all.after === all.tick;
+			this.since = all.since ?? null;
 			const wanted = this.goToWhenOpen;
 			this.goToWhenOpen = null;
-			if (wanted) return await this.goTo(wanted);
-			await this.#place(this.playWhenOpen ? this.#firstActivity() : at);
+			if (wanted) await this.goTo(wanted);
+			else await this.#place(this.playWhenOpen ? this.#firstActivity() : at);
 			if (opening !== this.#opened) return;
+			if (filter.where !== undefined)
+				void this.counting.count(filter, all.tick, [all, (piece) => this.#found(piece)]);
+			if (wanted) return;
 			if (wasPlaying || this.playWhenOpen) this.play();
 			this.playWhenOpen = false;
 		} finally {
@@ -118,6 +130,7 @@ export class Player {
 		this.pause();
 		this.#round++;
 		this.#opened++;
+		this.counting.stop();
 		clearTimeout(this.#settle);
 		this.stretch = null;
 		this.#rates = null;
@@ -271,7 +284,7 @@ export class Player {
 
 	/** Just before the first change of the stretch: nobody wants to watch the silence before it. */
 	#firstActivity(): number {
-		const { series, stepMs, from } = this.#rates!;
+		const { series, stepMs, from } = this.#all!;
 		const first = Math.min(
 			...series.map(({ rows }) => rows.findIndex((value) => value > 0)).filter((i) => i >= 0)
 		);
@@ -301,6 +314,13 @@ export class Player {
 		}
 		this.board.feed.reset(shown);
 		this.board.touch();
+		this.board.beat++;
+	}
+
+	/** Takes a piece of what matches. */
+	#found(piece: Rates): void {
+		addSeries(this.#rates!.series, this.#rates!, piece);
+		this.#count();
 		this.board.beat++;
 	}
 
@@ -361,7 +381,7 @@ export class Player {
 
 	/** Changes a second of the player's time that lie ahead. */
 	#density(): number {
-		const { series, stepMs, from } = this.#rates!;
+		const { series, stepMs, from } = this.counting.since === null ? this.#rates! : this.#all!;
 		const first = Math.floor((this.at - Date.parse(from)) / stepMs);
 		const steps = Math.max(1, Math.ceil((this.speed * 1000) / stepMs));
 		let rows = 0;

@@ -5,7 +5,7 @@
  * and name the tick they end with; the subscription goes on after exactly that tick.
  */
 
-import { noTallies, type Tallies } from '../buckets.ts';
+import { noTallies, type Buckets, type Tallies } from '../buckets.ts';
 import { tableKey, tableLabel } from '../change.ts';
 import { connect, Refused, type Client, type Link, type Subscription } from '../client/index.ts';
 import { Delay } from '../delay.ts';
@@ -14,11 +14,12 @@ import { differences } from '../schema.ts';
 import { MAX_CHANGES, OPS } from '../protocol.ts';
 import type {
 	Change,
-	Filter,
+	Count,
 	Gap,
 	Hello,
 	History,
 	Position,
+	Rates,
 	State,
 	TableInfo,
 	TableName,
@@ -26,7 +27,8 @@ import type {
 } from '../protocol.ts';
 import { filterOf, formatView, missingTables, parseView, type View } from '../view.ts';
 import { fillable, oldestOf, type Transaction } from '../feed.ts';
-import { Board, ALL, RATE_STEP_MS, RATE_STEPS } from './board.svelte.ts';
+import { Board, RATE_STEP_MS, RATE_STEPS } from './board.svelte.ts';
+import { Counting } from './counting.svelte.ts';
 import { Ledger } from './ledger.svelte.ts';
 import { Player } from './player.svelte.ts';
 
@@ -45,6 +47,7 @@ const BRIEF_MS = 3000;
 export class Session {
 	readonly board = new Board();
 	readonly ledger = new Ledger(this.board, (card) => void this.#fill(card));
+	readonly counting = new Counting(() => this.#client!);
 	readonly player: Player;
 
 	hello: Hello | null = $state.raw(null);
@@ -76,6 +79,7 @@ export class Session {
 		this.player = new Player(
 			this.board,
 			this.ledger,
+			this.counting,
 			() => this.#client!,
 			() => this.filter
 		);
@@ -84,11 +88,6 @@ export class Session {
 	/** The filter of the view, as the server takes it; without its text where the server does not. */
 	get filter() {
 		return filterOf(this.problem === null ? this.view : { ...this.view, where: '' }, this.tables);
-	}
-
-	/** The filter of counters and chart: their counts are of tables and ops, whatever condition there is on values. */
-	get counted(): Filter {
-		return { ...this.filter, where: undefined };
 	}
 
 	/** Where what is shown can be had as a file: of the view, what can be shown of it. */
@@ -140,6 +139,7 @@ export class Session {
 		return () => {
 			clearInterval(this.#beat);
 			clearTimeout(this.#retry);
+			this.counting.stop();
 			this.player.leave();
 			this.#client?.close();
 		};
@@ -255,26 +255,26 @@ export class Session {
 		const round = ++this.#round;
 		clearTimeout(this.#retry);
 		this.#subscription?.close();
-		const { filter, counted: counts } = this;
+		this.counting.stop();
+		const { filter } = this;
+		const sums = { ...filter, where: undefined };
 		const { ms, stepMs } = this.view.span;
 		const now = this.now();
 		const to = (Math.floor(now / stepMs) + 1) * stepMs;
 		try {
 			const [rates, recent, history] = await Promise.all([
-				client.rates({ from: iso(to - ms), to: iso(to), buckets: ms / stepMs, filter: counts }),
+				client.rates({ from: iso(to - ms), to: iso(to), buckets: ms / stepMs, filter: sums }),
 				client.rates({
 					from: iso(now - RATE_STEP_MS * RATE_STEPS),
 					to: iso(now),
 					buckets: RATE_STEPS,
-					filter: counts
+					filter: sums
 				}),
 				client.history({ filter, limit: PAGE, order: 'desc' })
 			]);
 			if (round !== this.#round) return;
 			const { board } = this;
 			board.clear(stepMs, ms / stepMs, now);
-			board.window.fill(Date.parse(rates.from), rates.stepMs, rates.series);
-			board.recent.fill(Date.parse(recent.from), recent.stepMs, recent.series);
 			const end = BigInt(rates.tick);
 			const counted = history.changes.filter(({ tick }) => BigInt(tick) <= end).reverse();
 			if (keep) board.feed.catchUp(counted, performance.now());
@@ -285,7 +285,13 @@ export class Session {
 			this.#becomeReady();
 			this.#follow({ epoch, tick: rates.tick }, filter);
 			board.touch();
-			board.beat++;
+			const put = (buckets: Buckets) => (counts: Rates) => {
+				buckets.fill(Date.parse(counts.from), counts.stepMs, counts.series);
+				board.beat++;
+			};
+			const jobs = [[recent, put(board.recent)] as const, [rates, put(board.window)] as const];
+			if (filter.where === undefined) for (const [counts, put] of jobs) put(counts);
+			else void this.counting.count(filter, rates.tick, ...jobs);
 		} catch (error) {
 			if (round !== this.#round) return;
 			this.#failed(error);
@@ -336,15 +342,10 @@ export class Session {
 		const last = message.changes.findLast(({ op }) => op !== 'REFERENCE');
 		if (message.counts.length > 0)
 			this.#delay.note(Date.parse(message.at), last ? Date.parse(last.at) : null, Date.now());
-		this.board.apply(message);
-		const matching = message.changes.length + message.omitted;
-		this.board.matching.add(Date.parse(message.at), [{ ...ALL, rows: matching }]);
-		let rows = 0;
-		for (const { op, rows: added } of message.counts) {
-			if (op !== 'REFERENCE') rows += added;
-			this.#summary[op] += added;
-		}
-		this.ledger.await(rows, matching);
+		const matched = message.matched ?? message.counts;
+		this.board.apply({ ...message, counts: matched });
+		for (const { op, rows } of matched) this.#summary[op] += rows;
+		this.ledger.await(rowsOf(message.counts), rowsOf(matched));
 	}
 
 	#welcome(hello: Hello): void {
@@ -427,6 +428,11 @@ export class Session {
 		if (this.state?.database === 'catching-up') return `Catching up for ${since}`;
 		return 'Following';
 	}
+}
+
+/** Rows that were written, of these counts. */
+function rowsOf(counts: readonly Count[]): number {
+	return counts.reduce((sum, { op, rows }) => (op === 'REFERENCE' ? sum : sum + rows), 0);
 }
 
 function iso(ms: number): string {
