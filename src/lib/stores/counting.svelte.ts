@@ -40,23 +40,24 @@ export class Counting {
 		this.stopped = false;
 	}
 
-	/** Counts what matches up to a tick, the newest first, one job after the other. */
-	async count(filter: Filter, until: string, ...jobs: Job[]): Promise<void> {
+	/** Counts what matches up to a tick, the newest first, one job after the other; true once all of it is there. */
+	async count(filter: Filter, until: string, ...jobs: Job[]): Promise<boolean> {
 		this.stop();
 		const round = this.#round;
 		for (const [of, put] of jobs)
 			for (const piece of piecesOf(of)) {
 				this.since ??= Date.parse(piece.to);
 				const rates = await this.#ask({ ...piece, filter, until }, round);
-				if (round !== this.#round) return;
+				if (round !== this.#round) return false;
 				if (!rates) {
 					this.stopped = true;
-					return;
+					return false;
 				}
 				put(rates);
 				this.since = Date.parse(piece.from);
 			}
 		this.since = null;
+		return true;
 	}
 
 	/** Null where there is no answer. */
