@@ -80,12 +80,8 @@ export class Player {
 		const filter = this.filter();
 		const whole = filter.where === undefined;
 		try {
-			const all = await this.client().rates({
-				from: iso(from),
-				to: iso(to),
-				buckets: STEPS,
-				filter: { ...filter, where: undefined }
-			});
+			const time = { from: iso(from), to: iso(to), buckets: STEPS };
+			const all = await this.client().rates({ ...time, filter: { ...filter, where: undefined } });
 			if (opening !== this.#opened) return;
 			const counts = new StretchCounts(this.board, extent, all, whole);
 			const reel = new Reel(this.client(), filter, extent, all);
@@ -94,9 +90,11 @@ export class Player {
 			this.since = all.since ?? null;
 			const wanted = this.goToWhenOpen;
 			this.goToWhenOpen = null;
+			const sought = this.at !== at;
 			if (wanted) await this.goTo(wanted);
-			else await this.#place(this.playWhenOpen ? counts.firstActivity() : at);
+			else await this.#place(this.playWhenOpen && !sought ? counts.firstActivity() : this.at);
 			if (opening !== this.#opened) return;
+			if (sought && !wanted) this.onrest(Math.round(this.at));
 			if (!whole) void this.#count(counts, filter);
 			if (wanted) return;
 			if (wasPlaying || this.playWhenOpen) this.play();
@@ -151,8 +149,10 @@ export class Player {
 
 	/** Moves the playhead: the numbers at once, the ledger as soon as the hand rests. */
 	seek(to: number): void {
-		if (!this.stretch || !this.#projector) return;
+		if (!this.stretch) return;
 		this.at = this.#within(to);
+		// A stretch that is being loaded opens there.
+		if (!this.#projector) return;
 		this.#stepped = false;
 		this.#projector.counts.restart(this.at);
 		clearTimeout(this.#settle);
