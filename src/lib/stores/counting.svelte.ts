@@ -18,45 +18,47 @@ const RETRY_MS = 3000;
 type Job = readonly [of: Rates, put: (piece: Rates) => void];
 
 export class Counting {
-	/** What matches is counted back to here; null where all of it is. */
+	state: 'idle' | 'counting' | 'stopped' = $state('idle');
+	/** What matches is counted back to here; null where nothing is yet. */
 	since: number | null = $state(null);
-	stopped = $state(false);
 	#round = 0;
 
 	constructor(readonly client: () => Client) {}
 
 	/** What is not counted, in one sentence; null where all is. */
 	get note(): string | null {
-		if (this.since === null) return null;
-		const time = clockTime(this.since);
-		return this.stopped
-			? `Matches are counted from ${time} on: before, it takes the database too long`
-			: `Counting what matches: back to ${time} so far`;
+		if (this.state === 'idle') return null;
+		const time = this.since === null ? null : clockTime(this.since);
+		if (this.state === 'counting') return `Counting matches${time ? `, back to ${time}` : ''}`;
+		return time
+			? `Matches are counted from ${time} on: the database did not count earlier ones in time`
+			: 'Matches are counted from now on: the database did not count earlier ones in time';
 	}
 
 	stop(): void {
 		this.#round++;
-		this.since = null;
-		this.stopped = false;
+		this.state = 'idle';
 	}
 
 	/** Counts what matches up to a tick, the newest first, one job after the other; true once all of it is there. */
 	async count(filter: Filter, until: string, ...jobs: Job[]): Promise<boolean> {
 		this.stop();
 		const round = this.#round;
-		for (const [of, put] of jobs)
+		this.state = 'counting';
+		for (const [of, put] of jobs) {
+			this.since = null;
 			for (const piece of piecesOf(of)) {
-				this.since ??= Date.parse(piece.to);
 				const rates = await this.#ask({ ...piece, filter, until }, round);
 				if (round !== this.#round) return false;
 				if (!rates) {
-					this.stopped = true;
+					this.state = 'stopped';
 					return false;
 				}
 				put(rates);
 				this.since = Date.parse(piece.from);
 			}
-		this.since = null;
+		}
+		this.state = 'idle';
 		return true;
 	}
 
