@@ -51,6 +51,11 @@ export function clockTime(ms: number): string {
 	return clock.format(ms);
 }
 
+/** As the protocol writes a time. */
+export function iso(ms: number): string {
+	return new Date(ms).toISOString();
+}
+
 /** `22/11/2026, 12:03:04`. */
 export function dayTime(ms: number): string {
 	return day.format(ms);

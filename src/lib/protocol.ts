@@ -74,6 +74,8 @@ export interface TickMessage {
 	at: string;
 	/** Exact, of every change in those ticks on the filter's tables and ops. */
 	counts: Count[];
+	/** Only where the filter has `where`: exact, of every change in those ticks that matches all of it. */
+	matched?: Count[];
 	/** Those that match, by `seq`. */
 	changes: Change[];
 	/** Matching changes left out of `changes` (always 0 in stream mode). */
@@ -174,6 +176,8 @@ export interface RatesRequest {
 	to: string;
 	buckets: number;
 	filter?: Filter;
+	/** A tick: later ones are not counted. So a time that was asked in pieces adds up to one state of the log. */
+	until?: string;
 }
 export interface RowRequest extends TableName {
 	key: Record<string, string | null>;

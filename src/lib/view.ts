@@ -80,7 +80,7 @@ export function missingTables({ tables }: View, known: readonly TableName[]): Ta
 
 /**
  * The filter that a view asks the server for, given the tables there are: a table that is missing is passed over. What
- * the text says of tables and ops alone narrows counters and chart too.
+ * the text says of tables and ops alone becomes a part of its own, which the log has sums of.
  */
 export function filterOf(view: View, known: readonly TableInfo[]): Filter {
 	const text = split(view.where, known);

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import pino from 'pino';
 import type { Filter } from '../../src/lib/protocol.ts';
+import { piecesOf } from '../../src/lib/pieces.ts';
 import { makeCatalog } from '../../src/lib/server/catalog.ts';
 import { makePool } from '../../src/lib/server/pool.ts';
 import { makeReader } from '../../src/lib/server/reader.ts';
@@ -36,6 +37,17 @@ export async function run(tell: Tell) {
 		const from = new Date(Date.now() - 86_400_000).toISOString();
 		const rates = (buckets: number, filter: Filter) => () =>
 			reader.rates({ from, to, buckets, filter }).then(({ series }) => series.length);
+		/** As the dashboard counts what matches a condition. */
+		const matches = (where: string) => async () => {
+			const time = { from: new Date(Date.now() - 3_600_000).toISOString(), to, buckets: 120 };
+			const sums = await reader.rates({ ...time, filter: {} });
+			let rows = 0;
+			for (const piece of piecesOf(sums)) {
+				const { series } = await reader.rates({ ...piece, filter: { where }, until: sums.tick });
+				for (const { rows: counts } of series) rows += counts.reduce((a, b) => a + b);
+			}
+			return rows;
+		};
 		const life = (table: string, id: string) => () =>
 			reader.row({ schema: 'public', table, key: { id }, limit: 200 }).then((changes) => changes.length);
 
@@ -51,6 +63,8 @@ export async function run(tell: Tell) {
 			['rates of a day in 300 buckets', rates(300, {})],
 			['rates of a day in 1,000 buckets', rates(1000, {})],
 			['rates of a day in 300 buckets, one table', rates(300, { tables: tables('voucher') })],
+			['what of an hour, 83,000 changes, matches price>50', matches('price>50')],
+			['what of an hour, 83,000 changes, matches price>99', matches('price>99')],
 			["one row's life, of the largest table", life('book', '77')],
 			["one row's life, of the rarest table", life('voucher', '77')],
 			['replay starts at the beginning: 1,000 changes', page({}, 'asc', oldest, 1000)],

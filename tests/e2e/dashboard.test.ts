@@ -1,5 +1,5 @@
 /** What the screen leaves out, narrows or cannot show: it says so, and offers the rest. */
-import { counter, expect, insertBooks, lines, open, test } from '../support/page.ts';
+import { counter, expect, hasBar, insertBooks, lines, open, test } from '../support/page.ts';
 
 test('the rows that a large transaction leaves out are loaded page by page, where they belong', async ({
 	page,
@@ -26,19 +26,83 @@ test('the rows that a large transaction leaves out are loaded page by page, wher
 	await expect(lines(page).nth(1)).toContainText('“n 1”');
 });
 
-test('a condition on values narrows the feed, and what chart and counters count is said', async ({
+test('a condition on values narrows feed, counters and chart alike, live and in replay', async ({
 	page,
 	rowcast,
 	db
 }) => {
 	void rowcast;
-	await open(page, '/?q=price%3E9');
-	await db.query(`insert into "Book" values (1, 'cheap', 1, 1, 1), (2, 'dear', 10, 1, 1)`);
-	await expect(lines(page)).toHaveCount(1);
-	await expect(lines(page).first()).toContainText('“dear”');
+	await db.query(
+		`insert into "Book" values (1, 'cheap', 1, 1, 1), (2, 'dear', 10, 1, 1), (3, 'dear', 11, 1, 1)`
+	);
+	await db.query(`insert into "User" values (3, 'Ann')`);
+	await open(page);
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('3');
+	const field = page.getByRole('combobox', { name: 'Filter changes' });
+	await field.fill('price>9');
+	await field.press('Enter');
 	await expect(counter(page, 'Book', 'INSERT')).toHaveText('2');
+	await expect(counter(page, 'User', 'INSERT')).toHaveText('0');
+	await expect.poll(() => hasBar(page, 'insert')).toBe(true);
+	await db.query(`insert into "Book" values (4, 'cheap', 2, 1, 1), (5, 'dear', 12, 1, 1)`);
+	await db.query(`delete from "Book" where price < 9`);
+	await db.query(`update "Book" set title = 'very dear' where id = 5`);
+	await expect(counter(page, 'Book', 'UPDATE')).toHaveText('1');
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('3');
+	await expect(counter(page, 'Book', 'DELETE')).toHaveText('0');
+	await expect(lines(page)).toHaveCount(5);
+	await expect.poll(() => hasBar(page, 'update')).toBe(true);
+	expect(await hasBar(page, 'delete')).toBe(false);
+
+	const [from, to] = [-60_000, 1000].map((ms) => new Date(Date.now() + ms).toISOString());
+	await open(page, `/?q=price%3E9&from=${from}&to=${to}&at=${to}`);
+	const bar = page.getByRole('region', { name: 'Replay' });
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('3');
+	await expect(counter(page, 'Book', 'UPDATE')).toHaveText('1');
+	await expect(counter(page, 'Book', 'DELETE')).toHaveText('0');
+	await expect.poll(() => hasBar(page, 'update')).toBe(true);
+	expect(await hasBar(page, 'delete')).toBe(false);
+	await bar.getByRole('button', { name: 'To the start' }).click();
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('0');
+	await field.fill('price<9');
+	await field.press('Enter');
+	await page.getByRole('slider', { name: 'Playhead' }).press('End');
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('2');
+	await expect(counter(page, 'Book', 'DELETE')).toHaveText('2');
+	await bar.getByRole('button', { name: 'Back to live' }).click();
+	await db.query(`insert into "Book" values (6, 'dear', 13, 1, 1), (7, 'cheap', 3, 1, 1)`);
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('3');
+	await expect(lines(page)).toHaveCount(6);
+});
+
+test('a count of matches that takes long keeps nobody waiting, and says how far it is', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	// The database takes its time over one old change.
+	await db.query(`insert into "Book" values (0, 'slow', 777, 1, 1)`);
+	await db.query(`insert into "Book" select n, 'quick', 10, 1, 1 from generate_series(1, 2500) n`);
+	await db.query(`alter function rowcast.compare rename to compare_at_once`);
+	await db.query(
+		`create function rowcast.compare(a text, b text) returns int language sql stable as
+		$$ select case when a = '777.00' and pg_sleep(4) is null then 0 else rowcast.compare_at_once(a, b) end $$`
+	);
+	await db.query(`grant execute on function rowcast.compare to public`);
+	const field = page.getByRole('combobox', { name: 'Filter changes' });
+	await field.fill('price>9');
+	await field.press('Enter');
 	const strip = page.getByRole('region', { name: 'Activity over time' });
-	await expect(strip).toContainText('Chart and counters show all changes of these tables');
+	await expect(strip).toContainText('Counting matches');
+	await expect(lines(page).first()).toContainText('×200');
+	await db.query(`insert into "Book" values (9001, 'dear', 10, 1, 1), (9002, 'cheap', 1, 1, 1)`);
+	await expect(lines(page).first()).toContainText('“dear”');
+	await expect(strip).toContainText('Counting matches');
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('1');
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('2,502', { timeout: 20_000 });
+	await expect(strip).not.toContainText('Counting');
 });
 
 test('a link to what is not there says what is missing and shows the rest', async ({ page, rowcast, db }) => {

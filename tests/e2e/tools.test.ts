@@ -1,18 +1,5 @@
-import type { Page } from '@playwright/test';
 import { startRowcast } from '../support/rowcast.ts';
-import { counter, expect, insertBooks, lines, open, table, test } from '../support/page.ts';
-
-/** Whether the chart shows a bar in the colour of an operation. */
-const hasBar = (page: Page, op: string) =>
-	page.locator('canvas').evaluate((element, name) => {
-		const canvas = element as HTMLCanvasElement;
-		canvas.style.color = `var(--${name})`;
-		const [r, g, b] = getComputedStyle(canvas).color.match(/\d+/g)!.map(Number);
-		const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
-		for (let i = 0; i < data.length; i += 4)
-			if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) return true;
-		return false;
-	}, op);
+import { counter, expect, hasBar, insertBooks, lines, open, table, test } from '../support/page.ts';
 
 test('the chart draws what happens, as it happens', async ({ page, rowcast, db }) => {
 	void rowcast;

@@ -5,6 +5,8 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Change, Filter, Position } from '../../src/lib/protocol.ts';
 import { makeCatalog, type Relations } from '../../src/lib/server/catalog.ts';
+import { total } from '../../src/lib/server/compose.ts';
+import { addSeries, piecesOf } from '../../src/lib/pieces.ts';
 import { makePool } from '../../src/lib/server/pool.ts';
 import { makeReader } from '../../src/lib/server/reader.ts';
 import type { Reader } from '../../src/lib/server/types.ts';
@@ -92,7 +94,7 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			const descending = await pages(filter, 'desc', limit);
 			expect(descending.map(({ tick, seq }) => `${tick} ${seq}`).reverse()).toEqual(expected);
 		}
-		expect(await reader.matching(filter, 0n, head)).toBe(expected.length);
+		expect(total(await reader.matching(filter, 0n, head))).toBe(expected.length);
 	});
 
 	test('a change is in the tick that tick_of tells', async () => {
@@ -176,6 +178,28 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			expect(Object.fromEntries(series.map(({ table, op, rows }) => [`${table} ${op}`, rows]))).toEqual(
 				expected
 			);
+		}
+	});
+
+	test('rates in pieces, up to a tick, add up to those of the whole', async () => {
+		const day = 86_400_000;
+		const from = new Date(Date.now() - day).toISOString();
+		const to = new Date().toISOString();
+		const until = String((head * 9n) / 10n);
+		for (const where of ['price>50', 'op:update id>20', undefined]) {
+			const query = { buckets: 24, filter: { ...(where && { where }) }, until };
+			const whole = await reader.rates({ ...query, from, to });
+			expect(whole.tick).toBe(until);
+			const rows = whole.series.reduce((sum, { rows }) => sum + rows.reduce((a, b) => a + b), 0);
+			const matching = await reader.matching(query.filter, BigInt(whole.after), BigInt(until));
+			expect(rows).toBe(total(matching));
+			const pieces = await Promise.all(
+				piecesOf(whole, rows / 50).map((piece) => reader.rates({ ...query, ...piece }))
+			);
+			expect(pieces.length).toBeGreaterThan(24);
+			const added = whole.series.map((series) => ({ ...series, rows: series.rows.map(() => 0) }));
+			for (const piece of pieces) addSeries(added, whole, piece);
+			expect(added).toEqual(whole.series);
 		}
 	});
 

@@ -28,6 +28,18 @@ export const table = (page: Page, name: string) => page.locator(`nav [data-table
 export const counter = (page: Page, name: string, op: string) =>
 	table(page, name).locator(`[data-count="${op}"]`);
 
+/** Whether the chart shows a bar in the colour of an operation. */
+export const hasBar = (page: Page, op: string) =>
+	page.locator('canvas').evaluate((element, name) => {
+		const canvas = element as HTMLCanvasElement;
+		canvas.style.color = `var(--${name})`;
+		const [r, g, b] = getComputedStyle(canvas).color.match(/\d+/g)!.map(Number);
+		const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+		for (let i = 0; i < data.length; i += 4)
+			if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) return true;
+		return false;
+	}, op);
+
 /** Opens the page and waits until it follows the database; gives a list that fills with errors of the page. */
 export async function open(page: Page, address = '/'): Promise<string[]> {
 	const problems: string[] = [];

@@ -22,15 +22,23 @@ export function makeMatcher({ tables, ops }: Filter): Matcher {
 
 /** Exact counts of what matches in the ticks, by table and op. */
 export function sumCounts(ticks: readonly Tick[], matches: Matcher): Count[] {
+	return addUp(ticks.flatMap(({ counts }) => counts.filter(matches)));
+}
+
+/** Changes counted by table and op. */
+export function countsOf(changes: readonly Change[]): Count[] {
+	return addUp(changes.map(({ schema, table, op }) => ({ schema, table, op, rows: 1 })));
+}
+
+/** One count for each table and op. */
+export function addUp(counts: readonly Count[]): Count[] {
 	const sums = new Map<string, Count>();
-	for (const { counts } of ticks)
-		for (const count of counts) {
-			if (!matches(count)) continue;
-			const key = JSON.stringify([count.schema, count.table, count.op]);
-			const sum = sums.get(key);
-			if (sum) sum.rows += count.rows;
-			else sums.set(key, { ...count });
-		}
+	for (const count of counts) {
+		const key = JSON.stringify([count.schema, count.table, count.op]);
+		const sum = sums.get(key);
+		if (sum) sum.rows += count.rows;
+		else sums.set(key, { ...count });
+	}
 	return [...sums.values()];
 }
 

@@ -11,7 +11,7 @@ import {
 	type Position,
 	type TableInfo
 } from '../protocol.ts';
-import { textOf } from './compose.ts';
+import { textOf, total } from './compose.ts';
 import type { Turnstile } from './limits.ts';
 import replay from './replay.html?raw';
 import type { Reader } from './types.ts';
@@ -78,7 +78,7 @@ export async function sizeOf(
 	const matching =
 		filter.where === undefined || most === 0
 			? most
-			: await turn(() => reader.matching(filter, after, until)).catch(() => null);
+			: await turn(() => reader.matching(filter, after, until)).then(total, () => null);
 	const changes = matching ?? most;
 	const { head, write, tail } = writerOf(request, past.tables());
 	const frame = Buffer.byteLength(head) + Buffer.byteLength(tail);
@@ -90,8 +90,7 @@ export async function sizeOf(
 
 /** How many changes there are at most: exactly so many where no condition on values is asked. */
 export async function countOf({ reader, turn }: Past, request: ExportRequest): Promise<number> {
-	const counts = await turn(() => reader.counts(request.filter, request.after, request.until));
-	return counts.reduce((sum, { rows }) => sum + rows, 0);
+	return total(await turn(() => reader.counts(request.filter, request.after, request.until)));
 }
 
 async function* pagesOf(

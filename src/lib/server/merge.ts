@@ -1,7 +1,8 @@
 /** Feed messages of a range of ticks: from memory where it holds them, else from the log. */
-import type { Count, Filter, Gap, TickMessage } from '../protocol.ts';
-import { fit, newest, sumCounts, total, type Matcher } from './compose.ts';
+import type { Change, Count, Filter, Gap, Position, TickMessage } from '../protocol.ts';
+import { countsOf, fit, newest, sumCounts, total, type Matcher } from './compose.ts';
 import { readAfter, type Delivery } from './delivery.ts';
+import type { Reader } from './types.ts';
 
 /** What a feed message is made for. */
 export interface View {
@@ -23,7 +24,8 @@ export function fromMemory(
 	// A condition on values is the database's to judge; where nothing is counted, nothing can match.
 	if (filter.where !== undefined && counts.length > 0) return undefined;
 	const changes = newest(ticks, matches, limit);
-	return changes && message(from, until, ticks.at(-1)!.at, { counts, changes, matching: total(counts) });
+	const matched = filter.where === undefined ? undefined : [];
+	return changes && message(from, until, ticks.at(-1)!.at, { counts, changes, matched });
 }
 
 /** The same from the log; a gap where some of it is no longer there. */
@@ -36,18 +38,24 @@ export async function fromLog(
 	const { at } = delivery;
 	return readAfter(delivery, from, async (reader) => {
 		const counts = await reader.counts(filter, from, until);
-		const { changes } = await reader.changes({ filter, after: from, until, order: 'desc', limit });
-		const matching = filter.where === undefined ? total(counts) : await reader.matching(filter, from, until);
-		return message(from, until, at, { counts, changes: fit(changes), matching });
+		const { changes, next } = await reader.changes({ filter, after: from, until, order: 'desc', limit });
+		const matched = filter.where === undefined ? undefined : await countMatches(reader, changes, next);
+		return message(from, until, at, { counts, matched, changes: fit(changes) });
 	});
+
+	/** Where the search found all that match, they need not be looked for again. */
+	async function countMatches(reader: Reader, found: Change[], next: Position | null): Promise<Count[]> {
+		return next ? reader.matching(filter, from, until) : countsOf(found);
+	}
 }
 
 function message(
 	from: bigint,
 	tick: bigint,
 	at: string,
-	{ counts, changes, matching }: { counts: Count[]; changes: TickMessage['changes']; matching: number }
+	{ counts, matched, changes }: { counts: Count[]; matched: Count[] | undefined; changes: Change[] }
 ): TickMessage {
-	const omitted = Math.max(0, matching - changes.length);
-	return { from: String(from), tick: String(tick), at, counts, changes, omitted };
+	const omitted = Math.max(0, total(matched ?? counts) - changes.length);
+	const told = { from: String(from), tick: String(tick), at, counts, changes, omitted };
+	return matched ? { ...told, matched } : told;
 }

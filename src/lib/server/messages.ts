@@ -68,7 +68,8 @@ export const rates = v.pipe(
 		from: time,
 		to: time,
 		buckets: limit,
-		filter: v.optional(filter, {})
+		filter: v.optional(filter, {}),
+		until: v.optional(bigint)
 	}),
 	v.check(({ from, to }) => Date.parse(from) < Date.parse(to), '`from` must lie before `to`')
 );

@@ -110,32 +110,45 @@ export const RANGE = (order: 'asc' | 'desc', condition: string) => `
 export const ROW = `
 	select c.n, ${COLUMNS} from rowcast.changes_of_row($1::int[], $2::json, $3) c order by c.lsn desc, c.xid desc`;
 
-/** `condition` may use parameters from $5. */
+/** What matches, by table and op. `condition` may use parameters from $5. */
 export const MATCHING = (condition: string) => `
-	select count(*) from rowcast.tick a, rowcast.tick b, rowcast.between(a.snapshot, b.snapshot) c
-	where a.n = $1 and b.n = $2 and ${scope(3)} and ${condition}`;
+	select c.relation, c.op, count(*)
+	from rowcast.tick a, rowcast.tick b, rowcast.between(a.snapshot, b.snapshot) c
+	where a.n = $1 and b.n = $2 and ${scope(3)} and ${condition} group by c.relation, c.op`;
 
 /**
- * What matches of the ticks ($1, $2], by buckets of $6 ms from $5 on; the tick is found once for each transaction.
+ * What matches of the ticks ($1, $2], by buckets of $6 ms from $5 on. A transaction is in the first tick that began
+ * after it did, unless it was still running then: found by sorting both, 1 us each, where tick_of takes 60.
  * `condition` may use parameters from $7.
  */
 export const RATES_MATCHING = (condition: string) => `
-	select k.relation, k.op, floor(extract(epoch from t.at - $5::timestamptz) * 1000 / $6::numeric)::int, sum(k.rows)
-	from (
+	with k as materialized (
 		select c.relation, c.op, c.xid, max(c.at) as at, count(*) as rows
 		from rowcast.tick a, rowcast.tick b, rowcast.between(a.snapshot, b.snapshot) c
 		where a.n = $1 and b.n = $2 and ${scope(3)} and ${condition}
-		group by c.relation, c.op, c.xid) k
-	cross join lateral (select rowcast.tick_of(k.xid, k.at) as n offset 0) o
-	join rowcast.tick t on t.n = o.n
+		group by c.relation, c.op, c.xid),
+	sorted as (
+		select u.*, min(u.n) over (order by u.xid desc, u.n nulls first rows unbounded preceding) as first
+		from (
+			select relation, op, xid, at, rows, null::bigint as n from k
+			union all
+			select null, null, pg_snapshot_xmax(snapshot), null, null, n from rowcast.tick where n > $1 and n <= $2) u)
+	select s.relation, s.op, floor(extract(epoch from t.at - $5::timestamptz) * 1000 / $6::numeric)::int, sum(s.rows)
+	from sorted s
+	cross join lateral (select snapshot from rowcast.tick where n = s.first offset 0) f
+	cross join lateral (
+		select case when pg_visible_in_snapshot(s.xid, f.snapshot) then s.first else rowcast.tick_of(s.xid, s.at) end as n offset 0) o
+	cross join lateral (select at from rowcast.tick where n = o.n offset 0) t
+	where s.n is null
 	group by 1, 2, 3`;
 
-/** The range of ticks of a time, where its first ends, and when the tick before the range was. */
+/** The range of ticks of a time, at most up to $3; when the tick before the range was, and when its last. */
 export const RATES_BOUNDS = `
-	select b.after, b.until, (select ${ISO('t.at')} from rowcast.tick t where t.n = b.after)
+	select b.after, b.until, (select ${ISO('t.at')} from rowcast.tick t where t.n = b.after),
+		(select ${ISO('t.at')} from rowcast.tick t where t.n = b.until)
 	from (
 		select greatest(s.oldest, (select n from rowcast.tick where at < $1::timestamptz order by at desc, n desc limit 1)) as after,
-			coalesce((select n from rowcast.tick where at < $2::timestamptz order by at desc, n desc limit 1), 0) as until
+			least($3::bigint, coalesce((select n from rowcast.tick where at < $2::timestamptz order by at desc, n desc limit 1), 0)) as until
 		from rowcast.state s) b`;
 
 /**

@@ -22,12 +22,13 @@ export async function readRates(
 	{ read, countOf }: Log,
 	scope: Scope,
 	where: ReturnType<typeof compileWhere>,
-	{ from, to, buckets }: RatesRequest
+	{ from, to, buckets, until }: RatesRequest
 ): Promise<Omit<Rates, 'ok'>> {
-	const [bounds] = await read<[string, string, string]>('rates_bounds', RATES_BOUNDS, [from, to]);
-	const [after, tick, before] = bounds as [string, string, string];
+	const [bounds] = await read<string[]>('rates_bounds', RATES_BOUNDS, [from, to, until ?? null]);
+	const [after, tick, before, last] = bounds as [string, string, string, string];
 	const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
-	const rows = where.sql === 'true' ? await summed() : await matching();
+	const none = BigInt(after) >= BigInt(tick);
+	const rows = none ? [] : where.sql === 'true' ? await summed() : await matching();
 	const series = new Map<string, Series>();
 	for (const [relation, letter, bucket, count] of rows) {
 		const { schema, table, op, rows: n } = await countOf(relation, letter, count);
@@ -43,7 +44,8 @@ export async function readRates(
 	function summed() {
 		// A second that begins before the range's first tick has others in its sum.
 		const first = Math.max(microsOf(from), microsOf(before) + 1);
-		const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, microsOf(to));
+		const end = Math.min(microsOf(to), until === undefined ? Infinity : microsOf(last) + 1);
+		const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, end);
 		return read<Row>('rates', RATES, [
 			spans.map(({ bucket }) => bucket),
 			spans.map(({ seconds }) => seconds),
@@ -58,7 +60,6 @@ export async function readRates(
 	}
 
 	async function matching() {
-		if (BigInt(after) >= BigInt(tick)) return [];
 		const values = [after, tick, ...scope, from, stepMs, ...where.values];
 		return read<Row>(undefined, RATES_MATCHING(where.sql), values);
 	}

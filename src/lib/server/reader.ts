@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { MAX_CHANGES, type Change, type Count, type Filter, type Gap, type Op } from '../protocol.ts';
 import type { Relations } from './catalog.ts';
+import { addUp } from './compose.ts';
 import { keyOf } from './key.ts';
 import {
 	BOUNDS,
@@ -278,13 +279,14 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 
 		async matching(filter, after, until) {
 			const { sql, values } = compileWhere(filter.where, 5);
-			const [row] = await read<[string]>(undefined, MATCHING(sql), [
+			const scope = await narrowed(filter);
+			const rows = await read<[string, string, string]>(undefined, MATCHING(sql), [
 				after,
 				until,
-				...(await narrowed(filter)),
+				...scope,
 				...values
 			]);
-			return Number(row?.[0] ?? 0);
+			return addUp(await Promise.all(rows.map((row) => countOf(...row))));
 		},
 
 		async rates(query) {
@@ -302,8 +304,8 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		},
 
 		async range(from, to) {
-			const values = [from.toISOString(), to.toISOString()];
-			const [row] = await read<[string, string, string]>('rates_bounds', RATES_BOUNDS, values);
+			const values = [from.toISOString(), to.toISOString(), null];
+			const [row] = await read<string[]>('rates_bounds', RATES_BOUNDS, values);
 			const [after, until] = row!.slice(0, 2).map(BigInt) as [bigint, bigint];
 			return { after, until: max(after, until) };
 		},

@@ -14,7 +14,7 @@ import {
 	type Gap,
 	type TickMessage
 } from '../protocol.ts';
-import { bySeq, makeMatcher, split, sumCounts, textOf, total, MAX_TEXT } from './compose.ts';
+import { addUp, bySeq, countsOf, makeMatcher, split, sumCounts, textOf, total, MAX_TEXT } from './compose.ts';
 import {
 	QUIET_MS,
 	RETRY_MS,
@@ -108,12 +108,17 @@ export function startStream(
 		const base = { from: String(sent), tick: String(tick), at, omitted: 0 };
 		let part = 0;
 		let held: Change[] | undefined;
+		let matched: Count[] = [];
 		const emit = (changes: Change[], more: boolean) => {
 			const parted = more || part > 0 ? { part: part++, more } : {};
 			const message: TickMessage = { ...base, counts: more ? [] : counts, changes, ...parted };
+			if (filter.where !== undefined) {
+				matched = addUp([...matched, ...countsOf(changes)]);
+				message.matched = more ? [] : matched;
+			}
 			return transport.tickAcknowledged(peer, message);
 		};
-		// One part is held back, for only the last one carries the counts.
+		// One part is held back, for only the last one carries the counts, and what all of them matched.
 		for await (const page of pages) {
 			for (const changes of split(page)) {
 				if (held && (!running || !(await emit(held, true)))) return false;

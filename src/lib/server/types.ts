@@ -9,6 +9,7 @@ import type {
 	Gap,
 	Position,
 	Rates,
+	RatesRequest,
 	RowRequest,
 	State,
 	TableInfo,
@@ -80,9 +81,9 @@ export interface Reader {
 	/** Exact, by the filter's tables and ops only. */
 	counts(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
 	changes(query: ChangesQuery): Promise<{ changes: Change[]; next: Position | null }>;
-	/** How many changes match, `where` included. */
-	matching(filter: Filter, after: bigint, until: bigint): Promise<number>;
-	rates(query: { from: string; to: string; buckets: number; filter: Filter }): Promise<Omit<Rates, 'ok'>>;
+	/** Exact, of what matches, `where` included. */
+	matching(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
+	rates(query: RatesRequest & { filter: Filter }): Promise<Omit<Rates, 'ok'>>;
 	row(query: RowRequest): Promise<Change[]>;
 	/** The ticks of a time: (after, until]. */
 	range(from: Date, to: Date): Promise<{ after: bigint; until: bigint }>;

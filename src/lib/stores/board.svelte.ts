@@ -17,9 +17,6 @@ const RATE_STEPS = 20;
 const DRAW_MS = 50;
 const RATE_SECONDS = (RATE_STEP_MS * RATE_STEPS) / 1000;
 
-/** What `matching` counts under: a condition's matches come as one number. */
-export const ALL = { schema: '', table: '', op: 'UPDATE' } as const;
-
 /** What one moment brought. */
 export interface Moment {
 	/** When, by the database's clock. */
@@ -38,8 +35,6 @@ export class Board {
 	readonly feed = new Feed();
 	window = new Buckets(1000, 60, 0);
 	recent = new Buckets(RATE_STEP_MS, RATE_STEPS, 0);
-	/** As `recent`, of what matches the whole filter; live only. */
-	matching = new Buckets(RATE_STEP_MS, RATE_STEPS, 0);
 	#frameAsked = false;
 	#drawnAt = 0;
 
@@ -48,7 +43,6 @@ export class Board {
 		this.now = now;
 		this.window = new Buckets(stepMs, size, end);
 		this.recent = new Buckets(RATE_STEP_MS, RATE_STEPS, now);
-		this.matching = new Buckets(RATE_STEP_MS, RATE_STEPS, now);
 	}
 
 	apply({ at, counts, changes, omitted }: Moment): void {
@@ -64,7 +58,6 @@ export class Board {
 		this.now = now;
 		this.window.advance(now);
 		this.recent.advance(now);
-		this.matching.advance(now);
 		this.feed.settle(performance.now());
 		this.beat++;
 	}

@@ -1,52 +1,36 @@
 /**
- * One sitting at the screen: the connection, the view that is asked for, and what feeds the board.
+ * One sitting at the screen: the connection, the view that is asked for, and who puts it on the board.
  *
- * A view is loaded in one way, at the start, when it changes, and after an absence: `rates` and `history` say what was,
- * and name the tick they end with; the subscription goes on after exactly that tick.
+ * A view is loaded in one way, at the start, when it changes, and after an absence: by `Present` or, where it names a
+ * stretch of the past, by `Player`.
  */
 
-import { noTallies, type Tallies } from '../buckets.ts';
 import { tableKey, tableLabel } from '../change.ts';
-import { connect, Refused, type Client, type Link, type Subscription } from '../client/index.ts';
-import { Delay } from '../delay.ts';
-import { clockTime, duration } from '../format.ts';
+import { connect, Refused, type Client, type Link } from '../client/index.ts';
+import { clockTime, duration, iso } from '../format.ts';
+import type { Gap, Hello, Position, State, TableInfo, TableName } from '../protocol.ts';
 import { differences } from '../schema.ts';
-import { MAX_CHANGES, OPS } from '../protocol.ts';
-import type {
-	Change,
-	Filter,
-	Gap,
-	Hello,
-	History,
-	Position,
-	State,
-	TableInfo,
-	TableName,
-	TickMessage
-} from '../protocol.ts';
 import { filterOf, formatView, missingTables, parseView, type View } from '../view.ts';
-import { fillable, oldestOf } from '../feed.ts';
-import type { Transaction } from '../lines.ts';
-import { Board, ALL, RATE_STEP_MS, RATE_STEPS } from './board.svelte.ts';
+import { Archive } from './archive.ts';
+import { Board } from './board.svelte.ts';
+import { Counting } from './counting.svelte.ts';
 import { Ledger } from './ledger.svelte.ts';
 import { Player } from './player.svelte.ts';
+import { Present } from './present.ts';
 
-/** Rows of the past that the ledger starts with. */
-const PAGE = 200;
 /** Numbers change this often: as fast as one can read them. */
 const BEAT_MS = 250;
 const RETRY_MS = 3000;
-/** Pages of the log that are looked through for what one transaction did. */
-const UNDO_PAGES = 20;
-/** Pages that are looked through for one of a transaction. */
-const FILL_PAGES = 5;
 /** After a longer absence the view is loaded afresh, so that the chart has each row at its time. */
 const BRIEF_MS = 3000;
 
 export class Session {
 	readonly board = new Board();
-	readonly ledger = new Ledger(this.board, (card) => void this.#fill(card));
+	readonly archive: Archive;
+	readonly ledger: Ledger;
+	readonly counting: Counting;
 	readonly player: Player;
+	readonly present: Present;
 
 	hello: Hello | null = $state.raw(null);
 	tables: TableInfo[] = $state.raw([]);
@@ -67,29 +51,27 @@ export class Session {
 	delay: { p50: number; p95: number } | null = $state.raw(null);
 
 	#client: Client | null = null;
-	#subscription: Subscription | null = null;
-	#delay = new Delay();
-	#round = 0;
+	/** When the connection broke. */
+	#lost = Date.now();
 	#beat: ReturnType<typeof setInterval> | undefined;
 	#retry: ReturnType<typeof setTimeout> | undefined;
 
 	constructor() {
-		this.player = new Player(
-			this.board,
-			this.ledger,
-			() => this.#client!,
-			() => this.filter
-		);
+		const client = () => this.#client!;
+		const filter = () => this.filter;
+		this.archive = new Archive(this.board, client, filter);
+		this.ledger = new Ledger(this.board, (card) => void this.archive.fill(card));
+		this.counting = new Counting(client);
+		this.player = new Player(this.board, this.ledger, this.counting, client, filter);
+		this.present = new Present(this.board, this.ledger, this.counting, client, {
+			gap: (gap) => this.#missed(gap),
+			refused: (error) => (this.problem = error.message)
+		});
 	}
 
 	/** The filter of the view, as the server takes it; without its text where the server does not. */
 	get filter() {
 		return filterOf(this.problem === null ? this.view : { ...this.view, where: '' }, this.tables);
-	}
-
-	/** The filter of counters and chart: their counts are of tables and ops, whatever condition there is on values. */
-	get counted(): Filter {
-		return { ...this.filter, where: undefined };
 	}
 
 	/** Where what is shown can be had as a file: of the view, what can be shown of it. */
@@ -124,11 +106,6 @@ export class Session {
 		return this.link.up && this.state?.database !== 'disconnected';
 	}
 
-	/** Milliseconds of the database's clock. */
-	now(): number {
-		return Date.now() - this.#delay.skew;
-	}
-
 	/** Connects; gives what ends the sitting. */
 	start(): () => void {
 		this.#client = connect('', {
@@ -141,6 +118,7 @@ export class Session {
 		return () => {
 			clearInterval(this.#beat);
 			clearTimeout(this.#retry);
+			this.present.leave();
 			this.player.leave();
 			this.#client?.close();
 		};
@@ -171,11 +149,9 @@ export class Session {
 		if (!row) return this.ledger.close();
 		if (!this.ready) return;
 		try {
-			const after = { tick: row.tick, seq: String(BigInt(row.seq) - 1n) };
-			const { changes } = await this.#client!.history({ after, order: 'asc', limit: 1 });
+			const change = await this.archive.change(row);
 			if (this.wanted !== row) return;
-			const [change] = changes;
-			if (change?.tick === row.tick && change.seq === row.seq) this.ledger.show(change);
+			if (change) this.ledger.show(change);
 			else this.lost = true;
 		} catch {
 			this.lost = true;
@@ -183,121 +159,21 @@ export class Session {
 		if (this.wanted === row) this.wanted = null;
 	}
 
-	/** Fetches a row's life, newest first; the newest `limit` of it. */
-	async life(change: { schema: string; table: string; key: Record<string, string | null> }, limit = 200) {
-		const { schema, table, key } = change;
-		return (await this.#client!.row({ schema, table, key, limit })).changes;
-	}
-
-	/** Fetches a page of what was done to a table, newest first; of what came before a position where one is given. */
-	tablePast({ schema, table }: TableName, before: Position | null): Promise<History> {
-		const ops = OPS.filter((op) => op !== 'REFERENCE');
-		const filter = { tables: [{ schema, table }], ops };
-		return this.#client!.history({
-			filter,
-			...(before ? { before } : {}),
-			limit: MAX_CHANGES,
-			order: 'desc'
-		});
-	}
-
-	/**
-	 * Fetches what a change's transaction did, whatever the view leaves out, in the order in which it was done; not
-	 * `whole` where that is more than a script is read for, or no longer all in the log.
-	 */
-	async transaction({ tick, tx, seq }: Change): Promise<{ changes: Change[]; whole: boolean }> {
-		const changes: Change[] = [];
-		let next: Position | null = { tick, seq: '0' };
-		for (let pages = 0; next?.tick === tick && pages < UNDO_PAGES; pages++) {
-			const page: History = await this.#client!.history({ after: next, order: 'asc', limit: MAX_CHANGES });
-			changes.push(...page.changes.filter((change) => change.tick === tick && change.tx === tx));
-			next = page.changes.at(-1)?.tick === tick || page.changes.length === 0 ? page.next : null;
-		}
-		return { changes, whole: next?.tick !== tick && changes.some((change) => change.seq === seq) };
-	}
-
-	/** Loads older history below what the ledger holds; false where there is none. */
-	async older(): Promise<boolean> {
-		const oldest = this.board.feed.oldest();
-		if (!oldest || !this.#client) return false;
-		const { changes } = await this.#client.history({ filter: this.filter, before: oldest, limit: PAGE });
-		this.ledger.extend(changes.toReversed());
-		return changes.length > 0;
-	}
-
-	/** Loads a page of what a transaction's card leaves out; what others wrote in the same tick is passed over. */
-	async #fill(card: Transaction): Promise<void> {
-		if (!fillable(card)) return;
-		const { feed } = this.board;
-		const mark = (loading: boolean) => {
-			card.loading = loading;
-			card.lines = null;
-			this.board.touch();
-		};
-		mark(true);
-		try {
-			const held = card.changes.length;
-			for (let pages = 0; pages < FILL_PAGES && card.omitted > 0 && card.changes.length === held; pages++) {
-				const before = card.next ?? oldestOf(card);
-				const page = await this.#client!.history({ filter: this.filter, before, limit: MAX_CHANGES });
-				feed.fill(card, page.changes.toReversed(), page.next);
-			}
-		} catch {
-			// The offer stands; asking again tries again.
-		} finally {
-			mark(false);
-		}
-	}
-
 	/** Loads the present. `keep` leaves what the ledger holds and adds what is new. */
 	async load(keep = false): Promise<void> {
-		const client = this.#client!;
-		const epoch = this.hello!.epoch;
-		const round = ++this.#round;
 		clearTimeout(this.#retry);
-		this.#subscription?.close();
-		const { filter, counted: counts } = this;
-		const { ms, stepMs } = this.view.span;
-		const now = this.now();
-		const to = (Math.floor(now / stepMs) + 1) * stepMs;
 		try {
-			const [rates, recent, history] = await Promise.all([
-				client.rates({ from: iso(to - ms), to: iso(to), buckets: ms / stepMs, filter: counts }),
-				client.rates({
-					from: iso(now - RATE_STEP_MS * RATE_STEPS),
-					to: iso(now),
-					buckets: RATE_STEPS,
-					filter: counts
-				}),
-				client.history({ filter, limit: PAGE, order: 'desc' })
-			]);
-			if (round !== this.#round) return;
-			const { board } = this;
-			board.clear(stepMs, ms / stepMs, now);
-			board.window.fill(Date.parse(rates.from), rates.stepMs, rates.series);
-			board.recent.fill(Date.parse(recent.from), recent.stepMs, recent.series);
-			const end = BigInt(rates.tick);
-			const counted = history.changes.filter(({ tick }) => BigInt(tick) <= end).reverse();
-			if (keep) board.feed.catchUp(counted, performance.now());
-			else {
-				board.feed.reset(counted);
-				this.ledger.follow();
-			}
-			this.#becomeReady();
-			this.#follow({ epoch, tick: rates.tick }, filter);
-			board.touch();
-			board.beat++;
+			if (await this.present.load(this.hello!.epoch, this.filter, this.view.span, keep)) this.#becomeReady();
 		} catch (error) {
-			if (round !== this.#round) return;
 			this.#failed(error);
 		}
 	}
 
 	/** Loads the view anew, present or past. */
-	#reload(): void {
+	#reload(keep = false): void {
 		const { past } = this.view;
-		if (!past) return void this.load();
-		this.#subscription?.close();
+		if (!past) return void this.load(keep);
+		this.present.leave();
 		this.player.open(past).then(
 			() => this.#becomeReady(),
 			(error: unknown) => this.#failed(error)
@@ -316,45 +192,17 @@ export class Session {
 			return this.#reload();
 		}
 		if (refused === 'BAD_REQUEST' || refused === 'NOT_FOUND') this.problem = (error as Error).message;
-		else this.#retry = setTimeout(() => this.hello && this.link.up && void this.load(true), RETRY_MS);
+		else this.#retry = setTimeout(() => this.hello && this.link.up && this.#reload(true), RETRY_MS);
 		// The present needs no past: it is followed meanwhile.
 		if (!this.view.past && this.hello && refused !== 'BAD_REQUEST')
-			this.#follow({ epoch: this.hello.epoch, tick: this.hello.head }, this.filter);
-	}
-
-	#follow(after: { epoch: string; tick: string }, filter: ReturnType<typeof filterOf>): void {
-		this.#subscription = this.#client!.subscribe(
-			{ filter, after },
-			{
-				tick: (message) => this.#receive(message),
-				gap: (gap) => this.#missed(gap),
-				error: (error) => (this.problem = error.message)
-			}
-		);
-	}
-
-	#receive(message: TickMessage): void {
-		const last = message.changes.findLast(({ op }) => op !== 'REFERENCE');
-		if (message.counts.length > 0)
-			this.#delay.note(Date.parse(message.at), last ? Date.parse(last.at) : null, Date.now());
-		this.board.apply(message);
-		const matching = message.changes.length + message.omitted;
-		this.board.matching.add(Date.parse(message.at), [{ ...ALL, rows: matching }]);
-		let rows = 0;
-		for (const { op, rows: added } of message.counts) {
-			if (op !== 'REFERENCE') rows += added;
-			this.#summary[op] += added;
-		}
-		this.ledger.await(rows, matching);
+			this.present.follow({ epoch: this.hello.epoch, tick: this.hello.head }, this.filter);
 	}
 
 	#welcome(hello: Hello): void {
 		const before = this.hello;
 		this.hello = hello;
 		this.tables = hello.tables;
-		if (!before) {
-			return this.#reload();
-		}
+		if (!before) return this.#reload();
 		const away = Date.now() - this.#lost;
 		const sameLog = before.epoch === hello.epoch;
 		if (!sameLog)
@@ -367,15 +215,6 @@ export class Session {
 		if (!this.view.past) void this.load(sameLog);
 	}
 
-	/** Rows by op since this was last asked. */
-	takeSummary(): Tallies {
-		const taken = this.#summary;
-		this.#summary = noTallies();
-		return taken;
-	}
-
-	#summary = noTallies();
-
 	#tablesChanged(tables: TableInfo[]): void {
 		for (const text of differences(this.tables, tables)) this.#note('quiet', text);
 		const before = JSON.stringify(this.filter);
@@ -383,9 +222,6 @@ export class Session {
 		// Leaving a table out means asking for all others: there may be others now.
 		if (this.ready && !this.view.past && JSON.stringify(this.filter) !== before) void this.load(true);
 	}
-
-	/** When the connection broke. */
-	#lost = Date.now();
 
 	#linked(link: Link): void {
 		// While it stays down, attempts that fail change nothing about since when.
@@ -404,16 +240,17 @@ export class Session {
 	}
 
 	#note(tone: 'gap' | 'quiet', text: string): void {
-		this.board.feed.note(tone, text, iso(this.now()), performance.now());
+		this.board.feed.note(tone, text, iso(this.present.now()), performance.now());
 		this.board.touch();
 	}
 
 	#tock(): void {
 		if (Date.now() - this.clock >= 1000) this.clock = Math.floor(Date.now() / 1000) * 1000;
-		const p50 = this.#delay.percentile(0.5);
-		if (p50 !== null) this.delay = { p50, p95: this.#delay.percentile(0.95)! };
+		const { delay } = this.present;
+		const p50 = delay.percentile(0.5);
+		if (p50 !== null) this.delay = { p50, p95: delay.percentile(0.95)! };
 		// Of a time in which nothing could be heard, nothing is known: the chart waits.
-		if (this.ready && !this.view.past && this.following) this.board.advance(this.now());
+		if (this.ready && !this.view.past && this.following) this.board.advance(this.present.now());
 	}
 
 	/** How things stand, in one sentence. */
@@ -428,8 +265,4 @@ export class Session {
 		if (this.state?.database === 'catching-up') return `Catching up for ${since}`;
 		return 'Following';
 	}
-}
-
-function iso(ms: number): string {
-	return new Date(ms).toISOString();
 }

@@ -37,7 +37,7 @@ export class Travel {
 	async open(table: TableInfo): Promise<void> {
 		const round = ++this.#round;
 		const { player } = this.session;
-		const at = player.stretch ? player.at : this.session.now();
+		const at = player.stretch ? player.at : this.session.present.now();
 		if (this.#table?.table !== table.table || this.#table.schema !== table.schema) this.fold = null;
 		this.#table = table;
 		this.#fold = new Fold(table.primaryKey);
@@ -73,7 +73,7 @@ export class Travel {
 		this.#next = before;
 		for (let pages = 0; pages < PAGES; pages++) {
 			this.progress = { pages, of: PAGES };
-			const page = await this.session.tablePast(this.#table!, this.#next);
+			const page = await this.session.archive.tablePast(this.#table!, this.#next);
 			if (round !== this.#round) return;
 			fold.add(page.changes);
 			this.#next = page.next;

@@ -1,0 +1,119 @@
+/**
+ * The present on the board. `rates` and `history` say what was, and name the tick they end with; the subscription goes
+ * on after exactly that tick, and what matched a condition up to it is counted meanwhile.
+ */
+
+import { noTallies, type Buckets, type Tallies } from '../buckets.ts';
+import type { Client, Subscription } from '../client/index.ts';
+import { Delay } from '../delay.ts';
+import { iso } from '../format.ts';
+import type { Count, Cursor, Filter, Gap, Rates, TickMessage } from '../protocol.ts';
+import type { Span } from '../view.ts';
+import { RATE_STEP_MS, RATE_STEPS, type Board } from './board.svelte.ts';
+import type { Counting } from './counting.svelte.ts';
+import type { Ledger } from './ledger.svelte.ts';
+
+/** Rows of the past that the ledger starts with. */
+const PAGE = 200;
+
+export class Present {
+	readonly delay = new Delay();
+	#subscription: Subscription | null = null;
+	#summary = noTallies();
+	#round = 0;
+
+	constructor(
+		readonly board: Board,
+		readonly ledger: Ledger,
+		readonly counting: Counting,
+		readonly client: () => Client,
+		readonly told: { gap(gap: Gap): void; refused(error: Error): void }
+	) {}
+
+	/** Milliseconds of the database's clock. */
+	now(): number {
+		return Date.now() - this.delay.skew;
+	}
+
+	/** Loads what was and follows what comes; false where another view was asked for meanwhile. `keep`: see Session.load. */
+	async load(epoch: string, filter: Filter, { ms, stepMs }: Span, keep: boolean): Promise<boolean> {
+		this.leave();
+		const round = this.#round;
+		const client = this.client();
+		const now = this.now();
+		const counts = (from: number, to: number, buckets: number) =>
+			client.rates({ from: iso(from), to: iso(to), buckets, filter: { ...filter, where: undefined } });
+		const end = (Math.floor(now / stepMs) + 1) * stepMs;
+		try {
+			const [rates, recent, history] = await Promise.all([
+				counts(end - ms, end, ms / stepMs),
+				counts(now - RATE_STEP_MS * RATE_STEPS, now, RATE_STEPS),
+				client.history({ filter, limit: PAGE, order: 'desc' })
+			]);
+			if (round !== this.#round) return false;
+			const { board } = this;
+			board.clear(stepMs, ms / stepMs, now);
+			const counted = history.changes.filter(({ tick }) => BigInt(tick) <= BigInt(rates.tick)).reverse();
+			if (keep) board.feed.catchUp(counted, performance.now());
+			else {
+				board.feed.reset(counted);
+				this.ledger.follow();
+			}
+			const put = (buckets: Buckets) => (rates: Rates) => {
+				buckets.fill(Date.parse(rates.from), rates.stepMs, rates.series);
+				board.beat++;
+			};
+			const jobs = [[recent, put(board.recent)] as const, [rates, put(board.window)] as const];
+			if (filter.where === undefined) for (const [rates, put] of jobs) put(rates);
+			else void this.counting.count(filter, rates.tick, ...jobs);
+			this.follow({ epoch, tick: rates.tick }, filter);
+			board.touch();
+			board.beat++;
+			return true;
+		} catch (error) {
+			if (round !== this.#round) return false;
+			throw error;
+		}
+	}
+
+	/** Follows what comes after a tick. */
+	follow(after: Cursor, filter: Filter): void {
+		this.#subscription = this.client().subscribe(
+			{ filter, after },
+			{
+				tick: (message) => this.#receive(message),
+				gap: (gap) => this.told.gap(gap),
+				error: (error) => this.told.refused(error)
+			}
+		);
+	}
+
+	/** Gives the board to another view. */
+	leave(): void {
+		this.#round++;
+		this.#subscription?.close();
+		this.counting.stop();
+	}
+
+	/** Rows by op since this was last asked. */
+	takeSummary(): Tallies {
+		const taken = this.#summary;
+		this.#summary = noTallies();
+		return taken;
+	}
+
+	#receive(message: TickMessage): void {
+		const last = message.changes.findLast(({ op }) => op !== 'REFERENCE');
+		if (message.counts.length > 0)
+			this.delay.note(Date.parse(message.at), last ? Date.parse(last.at) : null, Date.now());
+		const matched = message.matched ?? message.counts;
+		this.board.apply({ ...message, counts: matched });
+		for (const { op, rows } of matched) this.#summary[op] += rows;
+		this.ledger.await(written(message.counts), written(matched));
+	}
+}
+
+/** Rows that were written, of these counts. */
+function written(counts: readonly Count[]): number {
+	return counts.reduce((sum, { op, rows }) => (op === 'REFERENCE' ? sum : sum + rows), 0);
+}

@@ -1,0 +1,101 @@
+/** What a stretch of the past counts, in fine steps: on the board up to the playhead, and drawn beyond it. */
+
+import { addSeries } from '../pieces.ts';
+import type { Count, Rates, Series } from '../protocol.ts';
+import type { Board } from './board.svelte.ts';
+
+/** From and to, milliseconds of the database's clock. */
+export interface Extent {
+	from: number;
+	to: number;
+}
+
+/** Fine steps of a stretch, and the coarser ones of the chart. */
+export const STEPS = 900;
+const BARS = 150;
+
+export class StretchCounts {
+	/** What the filter matches; with a condition on values, as far as that is counted. */
+	readonly #series: Series[];
+	/** Fine steps that are on the board. */
+	#applied = 0;
+	readonly #start: number;
+
+	/** `all`: by tables and ops alone; `counted`: whether that is all that the filter says. */
+	constructor(
+		readonly board: Board,
+		readonly extent: Extent,
+		readonly all: Rates,
+		public counted: boolean
+	) {
+		this.#series = counted ? all.series : [];
+		this.#start = Date.parse(all.from);
+	}
+
+	/** Adds a piece of what matches; it is on the board once that counts anew. */
+	add(piece: Rates): void {
+		addSeries(this.#series, this.all, piece);
+	}
+
+	/** Counts up to the playhead anew. */
+	restart(at: number): void {
+		const { from, to } = this.extent;
+		const stepMs = Math.max(1, Math.ceil((to - from) / BARS));
+		// The window's steps are counted from 1970: aligned to them, the stretch lies within one more than BARS.
+		const size = Math.floor((to - 1) / stepMs) - Math.floor(from / stepMs) + 1;
+		this.board.clear(stepMs, size, to - 1, at);
+		this.#applied = 0;
+		this.advance(at);
+	}
+
+	/** Puts the fine steps that end before the playhead on the board. */
+	advance(at: number): void {
+		const { stepMs } = this.all;
+		const until = at >= this.extent.to ? STEPS : Math.floor((at - this.#start) / stepMs);
+		for (; this.#applied < until; this.#applied++) {
+			const i = this.#applied;
+			const counts: Count[] = [];
+			for (const { schema, table, op, rows } of this.#series)
+				if (rows[i]) counts.push({ schema, table, op, rows: rows[i] });
+			if (counts.length === 0) continue;
+			this.board.window.add(this.#start + i * stepMs, counts);
+			this.board.recent.add(this.#start + i * stepMs, counts);
+		}
+		this.board.now = at;
+	}
+
+	/** The rows written in the chart's steps, beyond the playhead too. */
+	outline(): number[] {
+		const { stepMs, size, from } = this.board.window;
+		const rows = new Array<number>(size).fill(0);
+		for (const series of this.#series) {
+			if (series.op === 'REFERENCE') continue;
+			series.rows.forEach((value, i) => {
+				const bar = Math.floor((this.#start + i * this.all.stepMs - from) / stepMs);
+				if (bar >= 0 && bar < size) rows[bar]! += value;
+			});
+		}
+		return rows;
+	}
+
+	/** Just before the first change: nobody wants to watch the silence before it. */
+	firstActivity(): number {
+		const { series, stepMs } = this.all;
+		const first = Math.min(
+			...series.map(({ rows }) => rows.findIndex((value) => value > 0)).filter((i) => i >= 0)
+		);
+		const { from } = this.extent;
+		return Number.isFinite(first) ? Math.max(from, this.#start + first * stepMs - 500) : from;
+	}
+
+	/** Changes a second of the player's time that lie ahead; at most so many, until what matches is counted. */
+	density(at: number, speed: number): number {
+		const { series, stepMs } = this.all;
+		const first = Math.floor((at - this.#start) / stepMs);
+		const steps = Math.max(1, Math.ceil((speed * 1000) / stepMs));
+		let rows = 0;
+		for (const { rows: counts } of this.counted ? this.#series : series)
+			for (let i = first; i < first + steps; i++) rows += counts[i] ?? 0;
+		return rows / ((steps * stepMs) / (speed * 1000));
+	}
+}
