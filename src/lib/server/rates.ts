@@ -24,16 +24,18 @@ export async function readRates(
 	where: ReturnType<typeof compileWhere>,
 	{ from, to, buckets }: RatesRequest
 ): Promise<Omit<Rates, 'ok'>> {
-	const [bounds] = await read<[string, string, string]>('rates_bounds', RATES_BOUNDS, [from, to]);
-	const [after, tick, before] = bounds as [string, string, string];
+	const [bounds] = await read<[string, string, string, string]>('rates_bounds', RATES_BOUNDS, [from, to]);
+	const [after, tick, before, head] = bounds!;
 	const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
 	const rows = where.sql === 'true' ? await summed() : await matching();
 	const series = new Map<string, Series>();
 	for (const [relation, letter, bucket, count] of rows) {
+		const i = Number(bucket);
+		// Of another time: the clock was set back within the range.
+		if (i < 0 || i >= buckets) continue;
 		const { schema, table, op, rows: n } = await countOf(relation, letter, count);
 		const key = JSON.stringify([schema, table, op]);
 		const one = series.get(key) ?? { schema, table, op, rows: new Array<number>(buckets).fill(0) };
-		const i = Math.min(Number(bucket), buckets - 1);
 		one.rows[i] = (one.rows[i] ?? 0) + n;
 		series.set(key, one);
 	}
@@ -50,10 +52,10 @@ export async function readRates(
 			spans.map(({ from }) => isoOf(from)),
 			spans.map(({ to }) => isoOf(to)),
 			...scope,
-			after,
-			tick,
+			head,
 			from,
-			stepMs
+			stepMs,
+			to
 		]);
 	}
 
