@@ -59,9 +59,9 @@ const STEPS: [name: string, fits: () => Fits][] = [
 		'references are committed, and it does not know',
 		() => after(answers('Z', 'rowcast.announce('), answers('Z', 'commit'))
 	],
-	['it is about to look after the log', () => asks('Q', 'select rowcast.maintain()')],
-	['it has looked after the log, and does not know', () => answers('Z', 'select rowcast.maintain()')],
-	['it is about to prune', () => asks('Q', 'rowcast.prune()')],
+	['it is about to look after the log', () => asks('B', 'select rowcast.maintain(')],
+	['it has looked after the log, and does not know', () => answers('Z', 'select rowcast.maintain(')],
+	['it is about to prune', () => asks('B', 'rowcast.prune()')],
 	['it has pruned, and does not know', () => answers('Z', 'rowcast.prune()')]
 ];
 

@@ -5,14 +5,14 @@ import { stage, type Scene } from './faults.ts';
 import { createLedger, type WritersOptions } from './ledger.ts';
 import { createDatabase, withClient, type Database } from './postgres.ts';
 import { startProxy, type Proxy } from './proxy.ts';
-import { startRowcast, type Rowcast } from './rowcast.ts';
+import { startRowcast, type Rowcast, type RowcastOptions } from './rowcast.ts';
 import { watch, type Watcher, type WatcherOptions } from './watcher.ts';
 
 export interface Servers {
 	/** Fresh for each test, with an empty ledger. */
 	readonly database: Database;
 	/** Starts a server that watches all of the database, or of what leads to it: a proxy, a pooler. */
-	start(url?: string, env?: Record<string, string>): Promise<Rowcast>;
+	start(url?: string, options?: RowcastOptions): Promise<Rowcast>;
 	/** Load on the database, and viewers of it at an address. One a test. */
 	stage(viewUrl: string, options?: Partial<WritersOptions>): Promise<Scene>;
 	watch(url: string, options?: WatcherOptions): Promise<Watcher>;
@@ -51,8 +51,11 @@ export function useServers(cluster: () => string = clusterUrl): Servers {
 			if (!database) throw new Error('The database is there only while the tests run.');
 			return database;
 		},
-		async start(url = servers.database.url, env = {}) {
-			const server = await startRowcast({ env: { DATABASE_URL: url, ROWCAST_WATCH: 'all', ...env } });
+		async start(url = servers.database.url, { env, ...options } = {}) {
+			const server = await startRowcast({
+				...options,
+				env: { DATABASE_URL: url, ROWCAST_WATCH: 'all', ...env }
+			});
 			started.push(server);
 			return server;
 		},
