@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 /** The folder of package.json: a checkout, or the installed package. */
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-const SOURCES = ['src', 'static', 'svelte.config.js', 'vite.config.ts', 'package.json'];
+const SOURCES = ['src', 'sql', 'static', 'svelte.config.js', 'vite.config.ts', 'package.json'];
 
 /**
  * Only one process builds at a time; others wait for it and find nothing left to do.

@@ -165,8 +165,14 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.limits is 'The leaf in use, until when, and up to which leaf_size().';
 
+create or replace function rowcast.unattended() returns boolean
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+	select pg_try_advisory_lock_shared(1920103279, 2) and pg_advisory_unlock_shared(1920103279, 2)
+$$;
+comment on function rowcast.unattended is 'Whether no server leads, so that nobody moves writers on.';
+
 alter table rowcast.leaf add column if not exists stop timestamptz, add column if not exists room bigint;
-comment on column rowcast.leaf.stop is 'After this, rowcast.capture() turns changes away from it.';
+comment on column rowcast.leaf.stop is 'After this, rowcast.capture() turns changes away from it where no server leads.';
 comment on column rowcast.leaf.room is 'The leaf_size() beyond which rowcast.capture() turns changes away from it; null once that is noted and it is closed.';
 
 alter table rowcast.state add column if not exists gap_until bigint, add column if not exists gap_barrier xid8;
@@ -236,13 +242,14 @@ begin
 	-- A table grows by no more than what the write-ahead log has of it.
 	full_at := trunc(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') + greatest(room - rowcast.leaf_size(slot), 0) * 0.9);
 	full_lsn := to_hex(div(full_at, 4294967296)::bigint) || '/' || to_hex(mod(full_at, 4294967296)::bigint);
-	-- The two limits hold while no server runs to move to the next leaf; a server that finds one reached tells a gap.
+	-- The two limits hold while no server runs to move to the next leaf; a server that finds one reached tells a gap. That
+	-- of time only then: where the clock jumps beyond it, the leader moves it within a second, and nothing need be missed.
 	execute format($f$
 create or replace function rowcast.admit() returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $b$
 begin
 	-- The size of a file takes 3 us: it is asked only once the write-ahead log has grown by what there was room for.
-	if clock_timestamp() >= %1$L::timestamptz then
+	if clock_timestamp() >= %1$L::timestamptz and rowcast.unattended() then
 		return false;
 	elsif pg_current_wal_insert_lsn() >= %2$L::pg_lsn then
 		if pg_relation_size(%3$s::regclass) * 3 / 2 + pg_relation_size(%4$s::regclass) > %5$s then
@@ -405,7 +412,7 @@ begin
 		where p.relid <> tg_relid;
 	perform set_config('rowcast.truncate', format('%s %s %s', tg_relid, statement, below), true) where below > 0;
 	select f.* into l from rowcast.leaf f join rowcast.state s using (slot);
-	if clock_timestamp() > l.stop or rowcast.leaf_size(l.slot) > l.room then
+	if clock_timestamp() > l.stop and rowcast.unattended() or rowcast.leaf_size(l.slot) > l.room then
 		return null;
 	end if;
 	execute format('insert into rowcast.change_%s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),

@@ -107,6 +107,29 @@ end
 $$;
 comment on function rowcast.rotate is 'Moves writers to the next leaf, where that is empty.';
 
+alter table rowcast.state add column if not exists jumped_at timestamptz, add column if not exists jumped_by interval;
+comment on column rowcast.state.jumped_at is 'When the leader last noticed that the clock had jumped, by the clock after it.';
+comment on column rowcast.state.jumped_by is 'By how much it had.';
+
+create or replace function rowcast.clock_jumped(by interval, led boolean) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	s rowcast.state := (select o from rowcast.state o for update);
+begin
+	-- Told before, by a leader who did not live to know.
+	if abs(extract(epoch from clock_timestamp() - s.jumped_at)) < 60 and abs(extract(epoch from by - s.jumped_by)) < 5 then
+		return;
+	end if;
+	if not led then
+		perform rowcast.note_gap();
+	end if;
+	update rowcast.leaf set opened_at = opened_at + by, closed_at = closed_at + by, stop = stop + by;
+	update rowcast.state set jumped_at = clock_timestamp(), jumped_by = by;
+	perform rowcast.write_capture();
+end
+$$;
+comment on function rowcast.clock_jumped is 'Shifts the times by which writers move on and the log is pruned, so that it ages by the time that has passed. led: a server led throughout, so that rowcast.capture() turned nothing away for its age. Called by the leader.';
+
 create or replace function rowcast.prune() returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set lock_timeout = '50ms' as $$
@@ -139,9 +162,11 @@ end
 $$;
 comment on function rowcast.prune is 'Empties the oldest closed leaf, and with it the ticks up to the last that has a change in it. False where there is none; fails on lock_timeout where a transaction that appended to it is open.';
 
-create or replace function rowcast.maintain() returns text
+drop function if exists rowcast.maintain();
+create or replace function rowcast.maintain(expected timestamptz default null) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
+	now timestamptz := clock_timestamp();
 	max_log bigint := (select value::bigint from rowcast.setting where name = 'max_log');
 	retention interval := (select value::interval from rowcast.setting where name = 'retention');
 	open_leaf rowcast.leaf;
@@ -153,6 +178,9 @@ declare
 begin
 	if not pg_try_advisory_xact_lock(1920103279, 4) then
 		return 'busy';
+	end if;
+	if abs(extract(epoch from now - expected)) > 5 then
+		return 'jumped';
 	end if;
 	select l.* into open_leaf from rowcast.leaf l join rowcast.state s using (slot);
 	used := rowcast.leaf_size(open_leaf.slot);
@@ -170,19 +198,19 @@ begin
 		update rowcast.state set captured = head where captured <> head;
 		perform rowcast.settle_gap();
 	end if;
-	if turned_away or used > max_log / 20 or clock_timestamp() > open_leaf.opened_at + retention / 7 then
+	if turned_away or used > max_log / 20 or now > open_leaf.opened_at + retention / 7 then
 		perform rowcast.rotate();
 	end if;
-	if total > max_log * 0.75 or exists (select from rowcast.leaf where closed_at < clock_timestamp() - retention * 0.875) then
+	if total > max_log * 0.75 or exists (select from rowcast.leaf where closed_at < now - retention * 0.875) then
 		return 'prune';
 	end if;
 	return case
 		when swept = 20000 then 'more'
-		when exists (select from rowcast.leaf where closed_at < clock_timestamp() - interval '10 seconds' and row_keys is null) then 'index'
+		when exists (select from rowcast.leaf where closed_at < now - interval '10 seconds' and row_keys is null) then 'index'
 	end;
 end
 $$;
-comment on function rowcast.maintain is 'Keeps the log within its limits: moves writers on, notes a gap where changes were turned away, sums the counts of new ticks, sweeps pruned ones. Returns ''prune'' where rowcast.prune() is due, ''index'' where rowcast.index_leaf() is. Called by the leader every second.';
+comment on function rowcast.maintain is 'Keeps the log within its limits: moves writers on, notes a gap where changes were turned away, sums the counts of new ticks, sweeps pruned ones. Returns ''prune'' where rowcast.prune() is due, ''index'' where rowcast.index_leaf() is, ''jumped'' where the clock is not what was expected: then nothing was done, and rowcast.clock_jumped() is due. Called by the leader every second.';
 
 revoke all on all functions in schema rowcast from public;
 commit;

@@ -46,7 +46,8 @@ begin
 			on conflict (seconds, start, relation, op) do update set rows = r.rows + excluded.rows;
 		update rowcast.state set rolled = until;
 	end if;
-	gone := (select t.at from rowcast.tick t, rowcast.state s where t.n = s.oldest);
+	-- Not the time of the oldest tick: where the clock was set back, later ones have earlier times.
+	gone := (select min(t.at) from rowcast.tick t);
 	delete from rowcast.rate where ctid = any (array(
 		select r.ctid from (values (1), (10), (60)) w(seconds) cross join lateral (
 			select ctid from rowcast.rate where seconds = w.seconds and start < gone - interval '1 minute' limit 10000) r));

@@ -1,42 +1,16 @@
 /** The log is pruned under those who read it. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { clusterUrl } from '../support/database.ts';
-import { createLedger } from '../support/ledger.ts';
-import { createDatabase, withClient, type Database } from '../support/postgres.ts';
-import { startRowcast, type Rowcast } from '../support/rowcast.ts';
-import { watch, type Watcher } from '../support/watcher.ts';
+import { expect, test } from 'vitest';
+import { useServers } from '../support/servers.ts';
 
 const READERS = 12;
 const LEAVES = 5;
 
-let database: Database;
-let servers: Rowcast[] = [];
-let watchers: Watcher[] = [];
-
-beforeEach(async () => {
-	database = await createDatabase(clusterUrl());
-	await createLedger(database.url);
-});
-afterEach(async () => {
-	for (const watcher of watchers) watcher.close();
-	await Promise.all(servers.map((server) => server.stop()));
-	await database?.drop();
-	[servers, watchers] = [[], []];
-});
-
-const start = async () => {
-	const server = await startRowcast({ env: { DATABASE_URL: database.url, ROWCAST_WATCH: 'all' } });
-	servers.push(server);
-	return server;
-};
-const sql = (text: string, values: unknown[] = []) =>
-	withClient(database.url, async (db) => (await db.query(text, values)).rows);
+const { start, watch, sql } = useServers();
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 test('the log is pruned while readers go through it from its beginning: each change comes once, or lies in a gap', async () => {
 	const first = await start();
 	const truth = await watch(first.url);
-	watchers.push(truth);
 	const after = { epoch: truth.epochs[0]!, tick: String(truth.subscription.cursor!.tick) };
 	for (let leaf = 0; leaf < LEAVES; leaf++) {
 		for (let n = 0; n < 20; n++)
@@ -62,9 +36,7 @@ test('the log is pruned while readers go through it from its beginning: each cha
 	const readers = await Promise.all(
 		Array.from({ length: READERS }, async (_, i) => {
 			await sleep(i * 40);
-			const reader = await watch(second.url, { after });
-			watchers.push(reader);
-			return reader;
+			return watch(second.url, { after });
 		})
 	);
 	await Promise.all(readers.map((reader) => reader.reached(head, 60_000)));
@@ -86,7 +58,6 @@ test('the log is pruned while readers go through it from its beginning: each cha
 test('what is pruned before a server has read it is a gap for those who watch, never missing in silence', async () => {
 	const server = await start();
 	const viewer = await watch(server.url);
-	watchers.push(viewer);
 	for (let round = 0; round < 15; round++) {
 		// In one message to the database, so that the server hears of the rows as they are thrown away.
 		const done = await sql(`insert into item (owner, note) values (1, 'pruned'); commit;

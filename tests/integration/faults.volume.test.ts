@@ -6,8 +6,8 @@ import { withClient } from '../support/postgres.ts';
 import { startRowcast, type Rowcast } from '../support/rowcast.ts';
 import { watch, type Watcher, type WatcherOptions } from '../support/watcher.ts';
 
-/** A quarter of a million keeps the suite short; VOLUME_ROWS=1000000 asks for the whole. */
-const ROWS = Number(process.env.VOLUME_ROWS ?? 250_000);
+/** Takes half a minute on two idle processors, a minute on busy ones; VOLUME_ROWS asks for fewer. */
+const ROWS = Number(process.env.VOLUME_ROWS ?? 1_000_000);
 
 const database = useDatabase();
 let server: Rowcast;
@@ -99,6 +99,8 @@ describe(`one transaction of ${ROWS.toLocaleString('en')} rows`, () => {
 		expect(stream.counts).toEqual({ 'big INSERT': ROWS });
 		expect(feed.told).toBe(ROWS);
 		expect(peak - before).toBeLessThan(200);
+		// Whoever watches something else does not notice: 76 ms on two idle processors, 416 ms on very busy ones.
+		expect(p99).toBeLessThan(1_000);
 	}, 600_000);
 });
 

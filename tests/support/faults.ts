@@ -13,6 +13,8 @@ export interface Scene {
 	feed: Watcher;
 	/** Writes a row and waits until both viewers have it: everything before it has arrived. The time it took, in ms. */
 	caughtUp(within: number): Promise<number>;
+	/** Stops the writers and waits until both viewers have all that they wrote. */
+	quiet(): Promise<void>;
 	/** Stops the writers and compares what was seen with the rows of the database. */
 	settle(): Promise<void>;
 	close(): Promise<void>;
@@ -39,9 +41,12 @@ export async function stage(
 			await Promise.all([stream, feed].map((viewer) => viewer.reached(tick, within)));
 			return performance.now() - started;
 		},
-		async settle() {
+		async quiet() {
 			await writers.stop();
 			await scene.caughtUp(20_000);
+		},
+		async settle() {
+			await scene.quiet();
 			expect(writers.committed).toBeGreaterThan(20);
 			await reckoned(writeUrl, stream);
 			expect(countsOf(feed)).toEqual(countsOf(stream));

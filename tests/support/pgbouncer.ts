@@ -1,5 +1,5 @@
 /** A real pgbouncer before a cluster, as an unprivileged user on a port of its own. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -25,23 +25,10 @@ const PLACES = ['/usr/sbin', '/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'].
 	path.join(folder, 'pgbouncer')
 );
 
-/** Can it be had on this system without much ado? Elsewhere the tests of poolers are skipped. */
-export const PGBOUNCER_EXPECTED = process.platform === 'linux' || PLACES.some(existsSync);
+export const hasPgbouncer = () => PLACES.some(existsSync);
 
-/** Installs Debian's where there is none and we may. Its package makes a user "postgres", so before any cluster runs. */
-export function getPgbouncer(): void {
-	if (PLACES.some(existsSync) || process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) return;
-	console.log('Getting pgbouncer for the tests of poolers …');
-	for (const args of [
-		['update', '-q'],
-		['install', '-y', '-q', '--no-install-recommends', 'pgbouncer']
-	])
-		spawnSync('apt-get', args, {
-			stdio: ['ignore', 'inherit', 'inherit'],
-			env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-			timeout: 5 * 60_000
-		});
-}
+/** Can it be had on this system without much ado? Elsewhere the tests of poolers are skipped. */
+export const PGBOUNCER_EXPECTED = process.platform === 'linux' || hasPgbouncer();
 
 /** Starts one before the database's cluster and waits until it serves. */
 export async function startPgbouncer(url: string, { mode, settings = {} }: PoolerOptions): Promise<Pooler> {

@@ -15,6 +15,8 @@ export type { Cluster };
 export interface PostgresOptions {
 	/** 18 and 13 come from npm; others from Debian's packages, where they are installed. */
 	major?: number;
+	/** Others than those of the major. */
+	binaries?: Binaries;
 	/** Kept after the stop, so that a test can kill a cluster and start it again; temporary when absent. */
 	folder?: string;
 	port?: number;
@@ -26,7 +28,7 @@ export interface PostgresOptions {
 export async function startPostgres({ major = 18, ...options }: PostgresOptions = {}): Promise<Cluster> {
 	return startCluster({
 		...options,
-		binaries: await binariesOf(major),
+		binaries: options.binaries ?? (await binariesOf(major)),
 		// A test's data need not survive the machine's crash; that PostgreSQL is killed, it does survive.
 		settings: { fsync: 'off', full_page_writes: 'off', max_connections: 100, ...options.settings }
 	});

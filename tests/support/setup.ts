@@ -1,6 +1,8 @@
-/** Once before the integration tests: a PostgreSQL of each major under test runs, and pgbouncer is there. */
+/** Once before the integration tests: a PostgreSQL of each major under test runs, and what else they need is there. */
 import type { TestProject } from 'vitest/node';
-import { getPgbouncer } from './pgbouncer.ts';
+import { hasFaketime } from './clock.ts';
+import { getPackages } from './debian.ts';
+import { hasPgbouncer } from './pgbouncer.ts';
 import { availableMajors, startPostgres } from './postgres.ts';
 
 declare module 'vitest' {
@@ -11,7 +13,8 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-	getPgbouncer();
+	// Before any cluster runs: the package makes a user "postgres".
+	getPackages({ pgbouncer: hasPgbouncer(), libfaketime: hasFaketime() });
 	const majors = availableMajors();
 	const clusters = await Promise.all(majors.map((major) => startPostgres({ major })));
 	project.provide(

@@ -149,7 +149,7 @@ function ready(postmaster: ChildProcess): Promise<void> {
 		let output = '';
 		postmaster.stderr!.on('data', (chunk) => {
 			output = (output + chunk).slice(-10_000);
-			if (output.includes('ready to accept connections')) resolve();
+			if (/ready to accept (read-only )?connections/.test(output)) resolve();
 		});
 		postmaster.once('error', reject);
 		// Not "exit": what it said last is read first.

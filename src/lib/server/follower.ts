@@ -7,6 +7,7 @@
 import pg from 'pg';
 import type { State } from '../protocol.ts';
 import { makeCatalog } from './catalog.ts';
+import { makeDatabaseClock } from './clock.ts';
 import { explain, StartError } from './errors.ts';
 import { makeLeader, type Leader } from './leader.ts';
 import { LOCK } from './locks.ts';
@@ -29,7 +30,10 @@ const SILENCE_MS = 4_000;
 const NOTICE_SILENCE = `
 	select set_config(name, case name when 'idle_session_timeout' then '5s' when 'tcp_keepalives_count' then '3' else '1' end, false)
 	from pg_settings where name in ('idle_session_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count')`;
-const PRUNE = `select case when rowcast.maintain() = 'prune' then rowcast.prune() end`;
+const MAINTAIN = 'select rowcast.maintain($1) as due';
+const PRUNE = `select case when rowcast.maintain($1) = 'prune' then rowcast.prune() end`;
+/** The leader told the log of a jump within. */
+const JUMP_KNOWN_MS = 60_000;
 const RETRY_MS = [100, 250, 500, 1_000, 2_000];
 /** How long a start waits for a database that is starting up or out of connections. */
 const START_PATIENCE_MS = 10_000;
@@ -57,8 +61,10 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 	let shown: bigint | undefined;
 	let gapsSeen = 0n;
 	let state: State = { database: 'disconnected', head: '0', lagMs: 0, since: new Date().toISOString() };
-	/** The database's clock less this one's, in ms. */
-	let clockOffset = 0;
+	const clock = makeDatabaseClock();
+	/** By how much the database's clock jumped, until the log knows; and whether this server led before and after. */
+	let jump = { ms: 0, noticed: 0, led: false };
+	let ledBefore: Leader | undefined;
 	let leader: Leader | undefined;
 	/** A pooler lends out the sessions. */
 	let pooled = false;
@@ -83,7 +89,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 	async function show(ticks: Tick[]) {
 		const last = ticks.at(-1) as Tick;
 		shown = last.tick;
-		const lagMs = Math.max(0, Math.round(Date.now() + clockOffset - Date.parse(last.at)));
+		const lagMs = clock.since(last.at);
 		state = { ...state, head: String(shown), lagMs };
 		tell(lagMs > CATCHING_UP_MS && shown < head ? 'catching-up' : 'live');
 		if (
@@ -153,11 +159,8 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 				String(config.maxLogBytes)
 			]);
 		}
-		const asked = Date.now();
-		const { rows } = await client.query(
-			'select rowcast.begin_epoch() as epoch, extract(epoch from clock_timestamp()) * 1000 as now'
-		);
-		clockOffset = Number(rows[0].now) - (asked + Date.now()) / 2;
+		const { rows } = await client.query('select rowcast.begin_epoch() as epoch');
+		await mindClock(client);
 		const bounds = await reader.bounds();
 		if (epoch && epoch !== rows[0].epoch) shown = undefined;
 		if (shown === undefined) shown = bounds.head;
@@ -170,6 +173,25 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 		await watchConfigured(client, config, catalog, log);
 		if (await catalog.refresh()) events.tables(catalog.tables());
 		if (changed) events.epoch(epoch);
+	}
+
+	/**
+	 * Where the database's clock jumped, the times of the log jump with it: it ages by the time that passes. The leader's
+	 * task, or of whoever takes over from one that died over it.
+	 */
+	async function mindClock(client: Pick<pg.ClientBase, 'query'>, led?: Leader) {
+		const ms = await clock.look(client);
+		const now = performance.now();
+		if (now - jump.noticed > JUMP_KNOWN_MS) jump.ms = 0;
+		if (ms !== 0) {
+			const throughout = led !== undefined && led === ledBefore && !pooled && (jump.ms === 0 || jump.led);
+			jump = { ms: jump.ms + ms, noticed: now, led: throughout };
+		}
+		ledBefore = led;
+		if (!led || jump.ms === 0) return;
+		await client.query('select rowcast.clock_jumped($1, $2)', [`${jump.ms} ms`, jump.led]);
+		log.warn(`The clock of the database jumped by ${Math.round(jump.ms / 1000)} s.`);
+		jump.ms = 0;
 	}
 
 	/** Leads until the connection breaks. */
@@ -230,13 +252,16 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 
 	/** Keeps the log within its limits (as leader) and the catalogue current. */
 	async function keepHouse() {
-		if (leader) {
+		// Who takes the lead meanwhile keeps the log from the next time on, once it knows whether the clock jumped.
+		const leads = leader;
+		await mindClock(pool, leads);
+		if (leads) {
 			// Ticks without a cause, so that the next cause has few of them to look through; and what a leader before left.
 			announce();
-			const { rows } = await pool.query('select rowcast.maintain() as due');
+			const { rows } = await pool.query(MAINTAIN, [clock.expected()]);
 			if (rows[0].due === 'prune') {
 				// Asked again, because several servers do this where a pooler keeps them from having a leader.
-				await pool.query(PRUNE).catch((err) => {
+				await pool.query(PRUNE, [clock.expected()]).catch((err) => {
 					if (err.code !== '55P03') throw err; // someone still writes there: next time
 				});
 			} else if (rows[0].due === 'index') {
@@ -308,7 +333,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 	async function run(ready: () => void, fail: (err: unknown) => void) {
 		let started = false;
 		let attempt = 0;
-		const patience = Date.now() + START_PATIENCE_MS;
+		const patience = performance.now() + START_PATIENCE_MS;
 		while (!closed) {
 			try {
 				await session(() => {
@@ -320,7 +345,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 				if (closed) return;
 				const message = explain(err)?.message ?? 'The database cannot be followed; the log says why.';
 				const starting = ['57P03', '53300'].includes((err as { code?: string }).code ?? '');
-				if (!started && !(starting && Date.now() < patience))
+				if (!started && !(starting && performance.now() < patience))
 					return fail(explain(err) ? new StartError(message, { cause: err }) : err);
 				log.warn({ err }, message);
 				// It was silent: the pool's connections are too.

@@ -64,7 +64,7 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 	let wake = () => {};
 	let rings: number[] = [];
 	/** Changes since the window began, and whether the window before had few. */
-	let windowStart = Date.now();
+	let windowStart = performance.now();
 	let windowChanges = 0;
 	let quiet = false;
 	/** Settling waits for every transaction below this id. */
@@ -76,7 +76,7 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 	function ring() {
 		rung = true;
 		if (mode === 'asleep') {
-			rings.push(Date.now());
+			rings.push(performance.now());
 			if (rings.length > THICK_RINGS) rings.shift();
 		}
 		wake();
@@ -95,7 +95,8 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 		rung = false;
 	}
 
-	const ringsAreThick = () => rings.length === THICK_RINGS && Date.now() - (rings[0] as number) < THICK_MS;
+	const ringsAreThick = () =>
+		rings.length === THICK_RINGS && performance.now() - (rings[0] as number) < THICK_MS;
 
 	async function watched(): Promise<boolean> {
 		if (viewers() > 0) return true;
@@ -109,7 +110,7 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 	async function awaken(next: 'awake' | 'dozing') {
 		if (mode === 'settling' || mode === 'asleep') await query(`select pg_advisory_unlock(${LOCK.asleep})`);
 		rings = [];
-		windowStart = Date.now();
+		windowStart = performance.now();
 		windowChanges = 0;
 		quiet = false;
 		mode = next;
@@ -132,9 +133,9 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 			const cost = performance.now() - started;
 			windowChanges += Number(changes);
 			readAlong = Number(changes) > READ_ALONG ? 0 : READ_ALONG;
-			if (Date.now() - windowStart > QUIET_MS) {
+			if (performance.now() - windowStart > QUIET_MS) {
 				quiet = windowChanges < QUIET_CHANGES;
-				windowStart = Date.now();
+				windowStart = performance.now();
 				windowChanges = 0;
 			}
 			const read = changes !== '0' && rows[0]![4] !== null;

@@ -38,7 +38,8 @@ export async function sharesSessions(
 	try {
 		await other.connect();
 		for (let i = 0; i < PROBES; i++) {
-			if ((await backendOf(other)) === mine) return true;
+			// Once, then twice: where only two sessions are free and they take turns, each connection would meet its own.
+			for (let asked = 0; asked <= i % 2; asked++) if ((await backendOf(other)) === mine) return true;
 			const now = await backendOf(client);
 			if (now !== mine) return true;
 			mine = now;

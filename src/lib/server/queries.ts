@@ -142,18 +142,29 @@ export const RATES_MATCHING = (condition: string) => `
 	where s.n is null
 	group by 1, 2, 3`;
 
-/** The range of ticks of a time, at most up to $3; when the tick before the range was, and when its last. */
+/**
+ * The range of ticks of a time, at most up to $3; when the tick before the range was, when its last, and the newest of
+ * all, at most $3. Where the clock was set back, a range up to now has ticks of other times, too, and begins with the
+ * earliest that it has.
+ */
 export const RATES_BOUNDS = `
-	select b.after, b.until, (select ${ISO('t.at')} from rowcast.tick t where t.n = b.after),
-		(select ${ISO('t.at')} from rowcast.tick t where t.n = b.until)
+	select b.after, b.until, (select ${ISO('min(t.at)')} from (
+		select at from rowcast.tick where n = b.after
+		union all
+		(select at - interval '1 microsecond' from rowcast.tick where n > b.after and at >= $1::timestamptz
+			and at < (select at from rowcast.tick where n = b.after) order by at limit 1)) t),
+		(select ${ISO('t.at')} from rowcast.tick t where t.n = b.until), b.head
 	from (
 		select greatest(s.oldest, (select n from rowcast.tick where at < $1::timestamptz order by at desc, n desc limit 1)) as after,
-			least($3::bigint, coalesce((select n from rowcast.tick where at < $2::timestamptz order by at desc, n desc limit 1), 0)) as until
-		from rowcast.state s) b`;
+			least($3::bigint, coalesce(case when h.at < $2::timestamptz then h.n end,
+				(select n from rowcast.tick where at < $2::timestamptz order by at desc, n desc limit 1), 0)) as until,
+			least($3::bigint, h.n) as head
+		from rowcast.state s, (select n, at from rowcast.tick order by n desc limit 1) h) b`;
 
 /**
- * Counts of spans of time ($1 to $4: bucket, seconds, from, to), of the ticks ($7, $8]; $9 and $10: start and ms of a bucket.
- * `offset 0` keeps the planner from reading all ticks of the range for each span, 10 s instead of 30 ms.
+ * Counts of spans of time ($1 to $4: bucket, seconds, from, to), of the ticks up to $7; $8 and $9: start and ms of a
+ * bucket; $10: end of all. By time alone, because the ticks of a time do not follow each other where the clock was set
+ * back. `offset 0` keeps the planner from reading all ticks of the range for each span, 10 s instead of 30 ms.
  */
 export const RATES = `
 	with span as (select * from unnest($1::int[], $2::int[], $3::timestamptz[], $4::timestamptz[]) s(bucket, seconds, a, b))
@@ -166,13 +177,14 @@ export const RATES = `
 	select k.relation, k.op, s.bucket, k.rows from span s cross join lateral (
 		select c.relation, c.op, sum(c.rows) as rows
 		from (select n from rowcast.tick where at >= s.a and at < s.b offset 0) t join rowcast.tick_count c on c.tick = t.n
-		where t.n > $7 and t.n <= (select least($8, rolled) from rowcast.state) and ${scope(5)}
+		where t.n > (select oldest from rowcast.state) and t.n <= (select least($7, rolled) from rowcast.state) and ${scope(5)}
 		group by c.relation, c.op) k
 	where s.seconds = 0
 	union all
-	select c.relation, c.op, floor(extract(epoch from t.at - $9::timestamptz) * 1000 / $10::numeric)::int, sum(c.rows)
+	select c.relation, c.op, floor(extract(epoch from t.at - $8::timestamptz) * 1000 / $9::numeric)::int, sum(c.rows)
 	from rowcast.tick t cross join lateral (select * from rowcast.tick_count where tick = t.n offset 0) c
-	where t.n > (select greatest($7, rolled) from rowcast.state) and t.n <= $8 and ${scope(5)}
+	where t.n > (select greatest(oldest, rolled) from rowcast.state) and t.n <= $7
+		and t.at >= $8::timestamptz and t.at < $10::timestamptz and ${scope(5)}
 	group by 1, 2, 3`;
 
 export const GAPS = 'select after, until from rowcast.gap where until > $1 order by after';

@@ -25,23 +25,27 @@ export async function readRates(
 	{ from, to, buckets, until }: RatesRequest
 ): Promise<Omit<Rates, 'ok'>> {
 	const [bounds] = await read<string[]>('rates_bounds', RATES_BOUNDS, [from, to, until ?? null]);
-	const [after, tick, before, last] = bounds as [string, string, string, string];
+	const [after, tick, before, last, head] = bounds as [string, string, string, string, string];
 	const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
 	const none = BigInt(after) >= BigInt(tick);
-	const rows = none ? [] : where.sql === 'true' ? await summed() : await matching();
+	const rows = where.sql === 'true' ? await summed() : await matching();
 	const series = new Map<string, Series>();
 	for (const [relation, letter, bucket, count] of rows) {
+		const i = Number(bucket);
+		// Of another time: the clock was set back within the range.
+		if (i < 0 || i >= buckets) continue;
 		const { schema, table, op, rows: n } = await countOf(relation, letter, count);
 		const key = JSON.stringify([schema, table, op]);
 		const one = series.get(key) ?? { schema, table, op, rows: new Array<number>(buckets).fill(0) };
-		const i = Math.min(Number(bucket), buckets - 1);
 		one.rows[i] = (one.rows[i] ?? 0) + n;
 		series.set(key, one);
 	}
 	const since = Date.parse(before) > Date.parse(from) ? { since: before } : {};
 	return { from, stepMs, series: [...series.values()], after, tick, ...since };
 
-	function summed() {
+	async function summed() {
+		// Else there may be some all the same: the ticks of a time do not follow each other where the clock was set back.
+		if (none && until !== undefined) return [];
 		// A second that begins before the range's first tick has others in its sum.
 		const first = Math.max(microsOf(from), microsOf(before) + 1);
 		const end = Math.min(microsOf(to), until === undefined ? Infinity : microsOf(last) + 1);
@@ -52,14 +56,15 @@ export async function readRates(
 			spans.map(({ from }) => isoOf(from)),
 			spans.map(({ to }) => isoOf(to)),
 			...scope,
-			after,
-			tick,
+			head,
 			from,
-			stepMs
+			stepMs,
+			to
 		]);
 	}
 
 	async function matching() {
+		if (none) return [];
 		const values = [after, tick, ...scope, from, stepMs, ...where.values];
 		return read<Row>(undefined, RATES_MATCHING(where.sql), values);
 	}
