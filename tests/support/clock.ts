@@ -4,7 +4,7 @@ import { chmod, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Binaries } from '../../src/lib/server/embedded.ts';
+import type { Binaries } from '../../src/lib/server/binaries.ts';
 import { root } from './rowcast.ts';
 
 export interface TestClock {

@@ -4,7 +4,7 @@ import { chownSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { unprivileged } from '../../src/lib/server/embedded.ts';
+import { unprivileged } from '../../src/lib/server/binaries.ts';
 import { startPostgres, withClient, type Cluster } from './postgres.ts';
 
 export interface Standby extends Cluster {
