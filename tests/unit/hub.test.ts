@@ -56,6 +56,27 @@ describe('a feed', () => {
 		expect(problemsOf(all, world, {})).toEqual([]);
 	});
 
+	test('has no more of a tick read than somebody can use', async () => {
+		const world = makeWorld();
+		const read = () => world.hub.wanted;
+		expect(read()).toBe(0);
+		const [feed, rare, stream] = [world.peer(), world.peer(), world.peer()];
+		await world.subscribe(feed, { limit: 50 });
+		expect(read()).toBe(50);
+		await world.subscribe(rare, { filter: only('rare'), limit: 10 });
+		world.write([
+			['rare', 'INSERT', 4],
+			['a', 'INSERT', 400]
+		]);
+		// The newest 50 had none of them: for a while more is read, so that the log is not asked each time.
+		expect(read()).toBe(1000);
+		await world.pass(20_000);
+		expect(rare.ticks[0]).toMatchObject({ omitted: 0, changes: [{}, {}, {}, {}] });
+		expect(read()).toBe(50);
+		await world.subscribe(stream, { mode: 'stream' });
+		expect(read()).toBe(1000);
+	});
+
 	test('is not sent what does not match, but moves on every 5 s', async () => {
 		const world = makeWorld();
 		const peer = world.peer();

@@ -8,7 +8,7 @@
  * then is a member again. So memory does not depend on how slow a viewer is, and nothing is skipped without `omitted`
  * telling so.
  */
-import type { Filter, Gap, TickMessage } from '../protocol.ts';
+import { MAX_CHANGES, type Filter, type Gap, type TickMessage } from '../protocol.ts';
 import { makeMatcher, type Matcher } from './compose.ts';
 import { QUIET_MS, RETRY_MS, isGap, type Delivery, type Peer, type Subscription } from './delivery.ts';
 import { fromLog, fromMemory, type View } from './merge.ts';
@@ -21,6 +21,8 @@ const INTERVAL_MS = 33;
 const PER_MEMBER_MS = 0.05;
 /** A condition on values asks the database for every message. */
 const INTERVAL_WHERE_MS = 200;
+/** So long all changes of a tick are read, after the newest had too few that a room selects. */
+const STARVED_MS = 10_000;
 
 interface Viewer extends Subscription {
 	sent: bigint;
@@ -55,12 +57,16 @@ export interface Feed {
 	/** Ticks arrived: the head has moved, and `touched` says whether a filter is concerned. */
 	advance(touched: (matches: Matcher) => boolean): void;
 	readonly rooms: number;
+	/** The most changes of a tick that its messages can use: what is not sent need not be read. */
+	readonly wanted: number;
 	close(): void;
 }
 
 export function makeFeed(delivery: Delivery): Feed {
 	const { clock, transport, log } = delivery;
 	const rooms = new Map<string, Room>();
+	/** By the clock; when a room last had to ask the log for what the ticks in memory leave out. */
+	let starvedAt = -Infinity;
 
 	function roomOf(filter: Filter, limit: number): Room {
 		const key = `${limit} ${filterKey(filter)}`;
@@ -100,6 +106,7 @@ export function makeFeed(delivery: Delivery): Feed {
 		room.fresh = false;
 		const ready = fromMemory(delivery, room, room.sent, until);
 		if (ready) return deliver(room, ready);
+		if (room.filter.where === undefined) starvedAt = clock.now();
 		room.busy = true;
 		fromLog(delivery, room, room.sent, until)
 			.then(
@@ -246,6 +253,12 @@ export function makeFeed(delivery: Delivery): Feed {
 				room.fresh ||= touched(room.matches);
 				tend(room);
 			}
+		},
+		get wanted() {
+			if (clock.now() - starvedAt < STARVED_MS) return MAX_CHANGES;
+			// A condition on values is judged by the database, for each message.
+			const limits = [...rooms.values()].map(({ filter, limit }) => (filter.where === undefined ? limit : 0));
+			return Math.max(0, ...limits);
 		},
 		get rooms() {
 			return rooms.size;

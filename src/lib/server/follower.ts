@@ -46,10 +46,20 @@ export interface FollowerOptions {
 	config: Pick<Config, 'watch' | 'redact' | 'retentionMs' | 'maxLogBytes'>;
 	log: Log;
 	viewers: () => number;
+	/** The most changes of a tick that a viewer can use. */
+	wanted: () => number;
 	events: FollowerEvents;
 }
 
-export function makeFollower({ database, pool, config, log, viewers, events }: FollowerOptions): Follower {
+export function makeFollower({
+	database,
+	pool,
+	config,
+	log,
+	viewers,
+	wanted,
+	events
+}: FollowerOptions): Follower {
 	const catalog = makeCatalog(pool);
 	const reader = makeReader(pool, catalog);
 	const references = makeReferences(pool, log, () => leader?.ring());
@@ -120,7 +130,7 @@ export function makeFollower({ database, pool, config, log, viewers, events }: F
 					shown = oldest;
 					continue;
 				}
-				const ticks = await reader.ticks(shown, head);
+				const ticks = await reader.ticks(shown, head, wanted());
 				if (ticks.length === 0) {
 					// Pruned between the two looks.
 					oldest = (await reader.bounds()).oldest;

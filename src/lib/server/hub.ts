@@ -6,7 +6,7 @@
  * in. A new subscription of a socket replaces the one before at the moment when it is acknowledged, so that what comes
  * after the acknowledgement belongs to it.
  */
-import type { Cursor, Filter, Gap, Subscribed } from '../protocol.ts';
+import { MAX_CHANGES, type Cursor, type Filter, type Gap, type Subscribed } from '../protocol.ts';
 import type { Clock, Delivery, Peer, Subscription, Transport } from './delivery.ts';
 import { makeFeed } from './feed.ts';
 import type { Log } from './log.ts';
@@ -28,6 +28,8 @@ export interface Hub {
 	readonly head: bigint;
 	/** How many sockets are subscribed. */
 	readonly viewers: number;
+	/** The most changes of a tick that anyone who is subscribed can use. */
+	readonly wanted: number;
 	/** How many different things are watched in mode feed. */
 	readonly rooms: number;
 	/** Calls `acknowledge` with the answer before anything else is sent; rejects when the log cannot be asked. */
@@ -134,6 +136,10 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 		},
 		get viewers() {
 			return entries.size;
+		},
+		get wanted() {
+			for (const { stream } of entries.values()) if (stream) return MAX_CHANGES;
+			return feed.wanted;
 		},
 		get rooms() {
 			return feed.rooms;

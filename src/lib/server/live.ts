@@ -89,6 +89,7 @@ export async function startLive(
 			config: { ...config, watch: config.watch ?? (embedded ? 'all' : null) },
 			log,
 			viewers: () => hub?.viewers ?? 0,
+			wanted: () => hub?.wanted ?? 0,
 			events: {
 				ticks(ticks) {
 					metrics.ticks.inc(ticks.length);

@@ -160,8 +160,8 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		return { epoch, head: BigInt(head), oldest: BigInt(oldest) };
 	}
 
-	async function ticks(after: bigint, until: bigint): Promise<Tick[]> {
-		return ticksOf(await read('ticks', TICKS, [after, until, MAX_CHANGES, LARGE_TICK]));
+	async function ticks(after: bigint, until: bigint, most: number): Promise<Tick[]> {
+		return ticksOf(await read('ticks', TICKS, [after, until, most, LARGE_TICK]));
 	}
 
 	async function ticksOf(rows: unknown[][]): Promise<Tick[]> {

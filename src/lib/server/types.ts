@@ -49,7 +49,7 @@ export interface Tick {
 	at: string;
 	/** Exact, of every change of the tick. */
 	counts: Count[];
-	/** The newest at most MAX_CHANGES, by `seq` ascending. */
+	/** The newest, as many as were asked for, by `seq` ascending. */
 	changes: Change[];
 	/** False where the tick has more than `changes` holds. */
 	complete: boolean;
@@ -76,8 +76,8 @@ export interface ChangesQuery {
 /** Reads the log; every answer is exact. */
 export interface Reader {
 	bounds(): Promise<Bounds>;
-	/** Of (after, until], at most 100; may return fewer: continue after the last. */
-	ticks(after: bigint, until: bigint): Promise<Tick[]>;
+	/** Of (after, until], at most 100, with the newest `most` changes of each; may return fewer: continue after the last. */
+	ticks(after: bigint, until: bigint, most: number): Promise<Tick[]>;
 	/** Exact, by the filter's tables and ops only. */
 	counts(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
 	changes(query: ChangesQuery): Promise<{ changes: Change[]; next: Position | null }>;

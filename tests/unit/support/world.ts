@@ -144,12 +144,14 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 					});
 			}
 			whole.set(tick, changes);
+			// A small tick comes whole, of others what the hub asks for.
+			const most = changes.length <= 100 ? MAX_CHANGES : (world.hub?.wanted ?? 0);
 			const made: Tick = {
 				tick,
 				at,
 				counts: [...counts.values()],
-				changes: changes.slice(-MAX_CHANGES),
-				complete: changes.length <= MAX_CHANGES
+				changes: most === 0 ? [] : changes.slice(-most),
+				complete: changes.length <= most
 			};
 			world.ticks.push(made);
 			world.bounds.head = tick;
