@@ -23,8 +23,8 @@ const OPEN_LEAF = "a row's life";
 
 /** What may be asked, and how many changes it may fetch. */
 const QUESTIONS: Record<string, [most: number, ask: (reader: Reader, pool: pg.Pool) => Promise<unknown>]> = {
-	'a tick': [500, (reader) => reader.ticks(4_000n, 4_001n)],
-	'forty ticks': [2_000, (reader) => reader.ticks(2_000n, 2_040n)],
+	'a tick': [500, (reader) => reader.ticks(4_000n, 4_001n, 1_000)],
+	'forty ticks': [2_000, (reader) => reader.ticks(2_000n, 2_040n, 1_000)],
 	"the leader's step": [500, (_, pool) => pool.query(STEP, ['0', 100])],
 	'the newest page': [5_000, (reader) => past(reader, {}, 'desc')],
 	'the oldest page': [5_000, (reader) => past(reader, {}, 'asc')],

@@ -94,6 +94,7 @@ export async function follow(
 		config: { watch: 'all', redact: [], retentionMs: 3_600_000, maxLogBytes: 2 ** 30, ...config },
 		log: silent,
 		viewers: () => 1,
+		wanted: () => MAX_CHANGES,
 		events: {
 			ticks(ticks) {
 				following.ticks.push(...ticks);
