@@ -139,6 +139,17 @@ describe('a feed', () => {
 });
 
 describe('a viewer who comes back', () => {
+	test('is caught up in pieces where the whole is too much for one look into the log', async () => {
+		const world = makeWorld();
+		world.write(...Array.from({ length: 1_500 }, (): [string, 'INSERT'][] => [['a', 'INSERT']]));
+		world.mostTicks = 400;
+		const peer = world.peer();
+		await world.subscribe(peer, { after: { epoch: 'one', tick: '0' } });
+		await world.pass(5_000);
+		expect(peer.ticks.map(({ tick }) => tick)).toEqual(['375', '750', '1500']);
+		expect(problemsOf(peer, world, {})).toEqual([]);
+	});
+
 	test('is caught up from memory in one message, then is live', async () => {
 		const world = makeWorld();
 		world.write([['a', 'INSERT']], [['a', 'INSERT']], [['a', 'INSERT']]);

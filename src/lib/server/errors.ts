@@ -148,3 +148,11 @@ export function explainStart(error: unknown): string {
 	if (error instanceof ConfigError) return error.message;
 	return explain(error)?.message ?? (error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
+
+/** A statement reached its timeout, here or in the database: less of it may not. */
+export function tookTooLong(error: unknown): boolean {
+	return (
+		error instanceof Error &&
+		((error as { code?: string }).code === '57014' || /timeout/i.test(error.message))
+	);
+}

@@ -11,6 +11,7 @@
 import { MAX_CHANGES, type Filter, type Gap, type TickMessage } from '../protocol.ts';
 import { makeMatcher, type Matcher } from './compose.ts';
 import { QUIET_MS, RETRY_MS, isGap, type Delivery, type Peer, type Subscription } from './delivery.ts';
+import { tookTooLong } from './errors.ts';
 import { fromLog, fromMemory, type View } from './merge.ts';
 import { filterKey } from './messages.ts';
 import { makeShare, type Share } from './share.ts';
@@ -23,6 +24,8 @@ const PER_MEMBER_MS = 0.05;
 const INTERVAL_WHERE_MS = 200;
 /** So long all changes of a tick are read, after the newest had too few that a room selects. */
 const STARVED_MS = 10_000;
+/** More ticks than a log ever has. */
+const WHOLE = 2n ** 62n;
 
 interface Viewer extends Subscription {
 	sent: bigint;
@@ -43,6 +46,8 @@ interface Room extends View {
 	/** Reads for stragglers, by the tick that they start after. */
 	readonly share: Share<bigint, TickMessage | Gap>;
 	timer: { at: number; cancel: () => void } | null;
+	/** Most ticks that one read of the log covers: half of those of a read that took too long. */
+	stride: bigint;
 }
 
 export interface Feed {
@@ -85,7 +90,8 @@ export function makeFeed(delivery: Delivery): Feed {
 				members: new Set(),
 				stragglers: new Set(),
 				share: makeShare(clock),
-				timer: null
+				timer: null,
+				stride: WHOLE
 			};
 			rooms.set(key, room);
 		}
@@ -108,7 +114,7 @@ export function makeFeed(delivery: Delivery): Feed {
 		if (ready) return deliver(room, ready);
 		if (room.filter.where === undefined) starvedAt = clock.now();
 		room.busy = true;
-		fromLog(delivery, room, room.sent, until)
+		read(room, room.sent, until)
 			.then(
 				(outcome) => {
 					room.busy = false;
@@ -124,6 +130,19 @@ export function makeFeed(delivery: Delivery): Feed {
 				}
 			)
 			.finally(() => tend(room));
+	}
+
+	/** What follows `from`, up to `until` at most. */
+	async function read(room: Room, from: bigint, until: bigint): Promise<TickMessage | Gap> {
+		const span = until - from < room.stride ? until - from : room.stride;
+		try {
+			const outcome = await fromLog(delivery, room, from, from + span);
+			room.stride = room.stride < WHOLE ? 2n * room.stride : WHOLE;
+			return outcome;
+		} catch (err) {
+			if (tookTooLong(err)) room.stride = span > 1n ? span / 2n : 1n;
+			throw err;
+		}
 	}
 
 	function deliver(room: Room, outcome: TickMessage | Gap): void {
@@ -164,7 +183,7 @@ export function makeFeed(delivery: Delivery): Feed {
 		if (ready) return give(room, viewers, ready);
 		for (const viewer of viewers) viewer.busy = true;
 		room
-			.share(from, () => fromLog(delivery, room, from, room.sent))
+			.share(from, () => read(room, from, room.sent))
 			.then(
 				(outcome) => {
 					for (const viewer of viewers) viewer.busy = false;

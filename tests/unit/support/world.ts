@@ -37,6 +37,8 @@ export interface World {
 	sends: number;
 	/** Reads fail with this while it is set. */
 	failure: Error | null;
+	/** A search through more ticks takes too long, and fails. */
+	mostTicks: number;
 	/** Writes ticks and hands them to the hub. */
 	write(...recipes: Recipe[]): void;
 	/** Writes ticks that the hub has not read yet. */
@@ -64,6 +66,7 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 		asked: {},
 		sends: 0,
 		failure: null,
+		mostTicks: Infinity,
 		ticks: [],
 		bounds: { epoch: 'one', head: 0n, oldest: 0n }
 	} as unknown as World;
@@ -90,6 +93,7 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 			}),
 		changes: ({ filter, after, until, from, order, limit }) =>
 			ask('changes', () => {
+				if (until - after > world.mostTicks) throw new Error('canceling statement due to statement timeout');
 				const matches = makeMatcher(filter);
 				const all = inside(after, until).flatMap(({ tick }) => whole.get(tick)!.filter(matches));
 				if (order === 'desc') all.reverse();
