@@ -5,10 +5,16 @@
 import { io } from 'socket.io-client';
 
 /**
- * `subscriptions`: how many different ones the sockets share.
- * @type {{ url: string, sockets: number, subscriptions?: number, event?: 'tick' | 'change' }}
+ * `subscriptions`: how many different ones the sockets share. In mode stream they are stalled: none acknowledges.
+ * @type {{ url: string, sockets: number, subscriptions?: number, event?: 'tick' | 'change', mode?: 'feed' | 'stream' }}
  */
-const { url, sockets, subscriptions = 1, event = 'tick' } = JSON.parse(process.argv[2] ?? '{}');
+const {
+	url,
+	sockets,
+	subscriptions = 1,
+	event = 'tick',
+	mode = 'feed'
+} = JSON.parse(process.argv[2] ?? '{}');
 const AT_ONCE = 50;
 
 let messages = 0;
@@ -38,7 +44,11 @@ async function connect(i) {
 		socket.once('connect_error', reject);
 	});
 	if (event === 'tick') {
-		const answer = await socket.emitWithAck('subscribe', { filter: {}, limit: 1000 - (i % subscriptions) });
+		const answer = await socket.emitWithAck('subscribe', {
+			filter: {},
+			mode,
+			limit: 1000 - (i % subscriptions)
+		});
 		if (!answer.ok) throw new Error(answer.error.message);
 	}
 }

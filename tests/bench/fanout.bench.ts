@@ -32,6 +32,7 @@ const TABLE = `create table entry (
 const SIZES = [
 	{ sockets: 1, subscriptions: 1, notify: true },
 	{ sockets: 100, subscriptions: 1, notify: true },
+	{ sockets: 100, subscriptions: 1, notify: false, stalled: 100 },
 	{ sockets: 1_000, subscriptions: 1, notify: true },
 	{ sockets: 1_000, subscriptions: 100, notify: false },
 	{ sockets: 5_000, subscriptions: 1, notify: false }
@@ -43,6 +44,8 @@ interface Way {
 	/** What crowd.js is to connect to. */
 	crowd: { url: unknown; event: 'tick' | 'change' };
 	pacer: Helper;
+	/** Readers in mode stream that never acknowledge. */
+	stalled?: number;
 	stop(): Promise<unknown>;
 }
 
@@ -78,13 +81,19 @@ interface Figure {
 	cpu: number;
 }
 
-async function measure({ pid, pacer }: Way, crowd: Helper, sockets: number): Promise<Figure> {
+async function measure(
+	{ pid, pacer, stalled, crowd: to }: Way,
+	crowd: Helper,
+	sockets: number
+): Promise<Figure> {
+	const beside = stalled && (await startHelper('crowd.js', { ...to, mode: 'stream', sockets: stalled }));
 	const started = performance.now();
 	const cpu = cpuOf(pid);
 	await pacer.ask('steady', { rate: RATE, seconds: SECONDS, from: 'now' });
 	await untilCounted(crowd, RATE * SECONDS * sockets, 60_000);
 	const elapsed = (performance.now() - started) / 1000;
 	const used = cpuOf(pid) - cpu;
+	if (beside) await beside.stop();
 	const { p50, p99, bytes } = await crowd.ask<Figure>('delays');
 	return { p50, p99, bytes: bytes / sockets / elapsed, cpu: (used / elapsed) * 100 };
 }
@@ -94,9 +103,10 @@ export async function run(tell: Tell) {
 		const ways = [await rowcast(lab), await notify(lab)];
 		try {
 			const rows = [];
-			for (const { sockets, subscriptions, notify } of SIZES) {
+			for (const { sockets, subscriptions, notify, stalled } of SIZES) {
 				tell(`${sockets} sockets, ${subscriptions} subscriptions`);
 				const chosen = ways.slice(0, notify ? 2 : 1);
+				if (stalled) chosen.push({ ...ways[0]!, name: `rowcast, ${stalled} stalled beside`, stalled });
 				const crowds: Helper[] = [];
 				const kB: number[] = [];
 				for (const { pid, crowd } of chosen) {

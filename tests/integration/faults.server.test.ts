@@ -6,7 +6,7 @@ import { portOf, useServers } from '../support/servers.ts';
 
 /** From the fault until viewers are shown what is new. */
 const RECOVERY_MS = 10_000;
-const CROWD = 50;
+const CROWD = 200;
 
 const servers = useServers();
 const { proxy, sql, start, watch } = servers;

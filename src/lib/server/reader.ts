@@ -50,8 +50,9 @@ const MOST_CHANGES = 40_000;
 
 /** A tick with more changes is read by itself, and not before someone asks for its changes. */
 const LARGE_TICK = 5_000;
-/** Transactions that are walked one by one: 50 us each. */
-const MOST_WALKS = 500;
+/** The cheaper way to a page of a large tick: to walk each transaction, or to sort all changes. In us. */
+const WALK_US = 50;
+const SORT_US = 4;
 
 /** Past this, a search returns what it found and where to go on. */
 const SEARCH_MS = 4_000;
@@ -197,11 +198,11 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		return read(`ticks_with_${order}`, TICKS_WITH(order), [after, until, relations, ops, limit]);
 	}
 
-	/** The tick, if it is large and its transactions are few. */
+	/** The tick, if it is large and its transactions are few for its size. */
 	async function walkable([tick, rows]: [string, string]): Promise<string | undefined> {
 		if (Number(rows) <= LARGE_TICK) return undefined;
 		const [row] = await read<[string]>('width', WIDTH, [tick]);
-		return Number(row?.[0]) <= MOST_WALKS ? tick : undefined;
+		return Number(row?.[0]) * WALK_US <= Number(rows) * SORT_US ? tick : undefined;
 	}
 
 	/** Changes that match the filter, tick by tick, until there are enough or time is up. */
