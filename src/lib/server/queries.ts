@@ -62,32 +62,24 @@ export const CHANGES = (order: 'asc' | 'desc', condition: string) => `
 	order by t.n ${order}, c.lsn ${order}, c.xid ${order} limit $4`;
 
 /**
- * As CHANGES, of one tick, $1, that is large because a few transactions were: each is walked in the order of the index
- * and no further than needed, so that a page costs the same wherever in the tick it lies.
+ * As CHANGES, of one tick that is large because a few transactions were: $1, with these behind it. Each is walked in
+ * the order of the index and no further than needed, so that a page costs the same wherever in the tick it lies.
  */
 export const LARGE = (order: 'asc' | 'desc', condition: string) => `
-	select $1::bigint, ${COLUMNS}
-	from (
-		select b.x::text::xid8 as xid from rowcast.tick t join rowcast.tick p on p.n = t.n - 1 cross join lateral (
-			select x from pg_snapshot_xip(p.snapshot) x where pg_visible_in_snapshot(x, t.snapshot)
-			union all
-			select x from (
-				select x::text::xid8 as x
-				from generate_series(pg_snapshot_xmax(p.snapshot)::text::bigint, pg_snapshot_xmax(t.snapshot)::text::bigint - 1) x) s
-			where pg_visible_in_snapshot(x, t.snapshot)) b
-		where t.n = $1) w
+	select ($1::text[])[1]::bigint, ${COLUMNS}
+	from unnest(($1::text[])[2:]) w(xid)
 	cross join lateral (
 		select * from rowcast.change c
-		where c.xid = w.xid and ${scope(2)} and ($5::bigint is null or c.lsn ${order === 'asc' ? '>=' : '<='} $6::pg_lsn)
+		where c.xid = w.xid::xid8 and ${scope(2)} and ($5::bigint is null or c.lsn ${order === 'asc' ? '>=' : '<='} $6::pg_lsn)
 			and ${condition}
 		order by c.lsn ${order} limit $4) c
 	order by c.lsn ${order}, c.xid ${order} limit $4`;
 
-/** How many transactions may have changes in tick $1. */
-export const WIDTH = `
-	select pg_snapshot_xmax(t.snapshot)::text::bigint - pg_snapshot_xmax(p.snapshot)::text::bigint
-		+ (select count(*) from pg_snapshot_xip(p.snapshot))
-	from rowcast.tick t join rowcast.tick p on p.n = t.n - 1 where t.n = $1`;
+/** Which transactions have changes in tick $1; at most $2. */
+export const WRITERS = `
+	select c.xid from rowcast.tick t join rowcast.tick p on p.n = t.n - 1
+	cross join lateral (select distinct xid from rowcast.between(p.snapshot, t.snapshot) limit $2) c
+	where t.n = $1`;
 
 export const COUNTS = `
 	select c.relation, c.op, sum(c.rows) from rowcast.tick_count c

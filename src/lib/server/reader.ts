@@ -17,7 +17,7 @@ import {
 	ROW,
 	TICKS,
 	TICKS_WITH,
-	WIDTH
+	WRITERS
 } from './queries.ts';
 import { readRates } from './rates.ts';
 import { lsnOf, seqOf } from './seq.ts';
@@ -50,9 +50,10 @@ const MOST_CHANGES = 40_000;
 
 /** A tick with more changes is read by itself, and not before someone asks for its changes. */
 const LARGE_TICK = 5_000;
-/** The cheaper way to a page of a large tick: to walk each transaction, or to sort all changes. In us. */
-const WALK_US = 50;
-const SORT_US = 4;
+/** Transactions that are walked one by one: 50 us each. */
+const MOST_WALKS = 500;
+/** How long it is remembered who wrote a large tick: for a million changes it takes a second to find out. */
+const WRITERS_MS = 10_000;
 
 /** Past this, a search returns what it found and where to go on. */
 const SEARCH_MS = 4_000;
@@ -198,11 +199,21 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		return read(`ticks_with_${order}`, TICKS_WITH(order), [after, until, relations, ops, limit]);
 	}
 
-	/** The tick, if it is large and its transactions are few for its size. */
-	async function walkable([tick, rows]: [string, string]): Promise<string | undefined> {
+	/** By tick, of large ones; the tick and then the transactions that have changes in it. */
+	const writers = new Map<string, { of: string[]; until: number }>();
+
+	/** The tick and its transactions, if it is large and they are few. */
+	async function walkable([tick, rows]: [string, string]): Promise<string[] | undefined> {
 		if (Number(rows) <= LARGE_TICK) return undefined;
-		const [row] = await read<[string]>('width', WIDTH, [tick]);
-		return Number(row?.[0]) * WALK_US <= Number(rows) * SORT_US ? tick : undefined;
+		const now = performance.now();
+		for (const [key, { until }] of writers) if (until < now) writers.delete(key);
+		const known = writers.get(tick);
+		const of = known?.of ?? [
+			tick,
+			...(await read<[string]>('writers', WRITERS, [tick, MOST_WALKS + 1])).flat()
+		];
+		writers.set(tick, { of, until: performance.now() + WRITERS_MS });
+		return of.length - 1 <= MOST_WALKS ? of : undefined;
 	}
 
 	/** Changes that match the filter, tick by tick, until there are enough or time is up. */
@@ -228,13 +239,13 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			const due = await ticksWith(scope, after, until, order, Math.min(look, MOST_TICKS) + 1);
 			if (due.length === 0) break;
 			const large = await walkable(due[0]!);
-			const candidates = large ? [large] : enough(due, look + 1);
+			const candidates = large ? [large[0]!] : enough(due, look + 1);
 			const ends = [BigInt(candidates[0]!), BigInt(candidates.at(-1)!)] as const;
 			const [first, last] = desc ? [ends[1], ends[0]] : ends;
 			const dense = !large && sql !== 'true' && last - first < 3n * BigInt(candidates.length);
 			const chosen = dense ? candidates : candidates.slice(0, BATCH);
 			const text = (large ? LARGE : dense ? RANGE : CHANGES)(order, sql);
-			const within = from !== undefined && (!large || large === from.tick);
+			const within = from !== undefined && (!large || large[0] === from.tick);
 			const rows = await read<Row>(undefined, text, [
 				large ?? (dense ? [first - 1n, last] : chosen),
 				...scope,
