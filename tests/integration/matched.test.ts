@@ -113,14 +113,17 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			const { filter, mode } = request;
 			const viewer = viewers[i]!;
 			await viewer.until(`tick ${head}`, ({ ticks }) => BigInt(ticks.at(-1)?.tick ?? 0) >= BigInt(head));
-			const until = viewer.ticks.at(-1)!.tick;
+			// What arrives while the past is asked for, a later tick's references, is left out on both sides.
+			const ticks = [...viewer.ticks];
+			const changes = [...viewer.changes];
+			const until = ticks.at(-1)!.tick;
 			const what = `${mode} of ${JSON.stringify(filter)}`;
 			const selected = (await select(all, filter)).filter(({ tick }) => BigInt(tick) <= BigInt(until));
 			const expected = sum(countsOf(selected));
-			expect(sum(viewer.ticks.flatMap(({ matched }) => matched!)), what).toEqual(expected);
-			if (mode === 'stream') expect(sum(countsOf(viewer.changes)), what).toEqual(expected);
+			expect(sum(ticks.flatMap(({ matched }) => matched!)), what).toEqual(expected);
+			if (mode === 'stream') expect(sum(countsOf(changes)), what).toEqual(expected);
 			else
-				for (const { matched, changes, omitted } of viewer.ticks)
+				for (const { matched, changes, omitted } of ticks)
 					expect(rowsOf(matched), what).toBe(changes.length + omitted);
 			const rates = (await all.ask('rates', { from, to, buckets: 7, filter, until })) as Rates;
 			const rows = rates.series.map(({ rows, ...of }) => ({ ...of, rows: rows.reduce((a, b) => a + b) }));
