@@ -62,6 +62,19 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 	const field = (change: Change, name: string) => JSON.parse((change.after ?? change.before)!)[name];
 	const names = (...tables: string[]) => tables.map((table) => ({ schema: 'public', table }));
 
+	test('a table has its number also while the catalogue is read anew', async () => {
+		const [book] = names('book');
+		const ids = catalog.ids(book!);
+		expect(ids).toHaveLength(1);
+		catalog.problems.set('none', 'something new');
+		let reading = true;
+		const read = catalog.refresh().finally(() => (reading = false));
+		// One look at it in each turn of the loop.
+		for (; reading; await new Promise(setImmediate)) expect(catalog.ids(book!)).toEqual(ids);
+		catalog.problems.clear();
+		expect(await read).toBe(true);
+	});
+
 	test.each<[Filter, (change: Change) => boolean]>([
 		[{ where: 'price>50' }, (change) => field(change, 'price') > 50],
 		[

@@ -27,6 +27,8 @@ export function makeCatalog(pool: Pick<pg.Pool, 'query'>): Relations {
 			if (now === fingerprint) return false;
 			const { rows } = await pool.query(TABLES);
 			const unindexed = new Map((await pool.query(UNINDEXED)).rows.map((row) => [nameOf(row), row.problem]));
+			const { rows: relations } = await pool.query('select id, schema, name from rowcast.relation');
+			// All is replaced at once: whoever reads the log meanwhile would find nothing of a table without a number.
 			tables = rows.map(({ info }) => {
 				const { state, ...table } = JSON.parse(info);
 				const problem = problems.get(nameOf(table)) ?? PROBLEMS[state] ?? unindexed.get(nameOf(table));
@@ -40,8 +42,7 @@ export function makeCatalog(pool: Pick<pg.Pool, 'query'>): Relations {
 			const keys = new Map(tables.map((table) => [nameOf(table), table.primaryKey]));
 			byId = new Map();
 			byName = new Map();
-			for (const { id, schema, name } of (await pool.query('select id, schema, name from rowcast.relation'))
-				.rows) {
+			for (const { id, schema, name } of relations) {
 				const table = { schema, table: name };
 				byId.set(id, { ...table, primaryKey: keys.get(nameOf(table)) ?? [] });
 				byName.set(nameOf(table), [...(byName.get(nameOf(table)) ?? []), id]);
