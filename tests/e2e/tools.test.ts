@@ -165,4 +165,15 @@ test.describe('on a phone', () => {
 		await detail.getByRole('button', { name: 'Close detail' }).click();
 		expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
 	});
+
+	test('the sheet of keys opens at its beginning', async ({ page, rowcast }) => {
+		void rowcast;
+		await page.setViewportSize({ width: 390, height: 500 });
+		await open(page);
+		await page.keyboard.press('?');
+		const sheet = page.getByRole('dialog', { name: 'Keys' });
+		await expect(sheet.getByRole('heading', { name: 'Keys' })).toBeInViewport({ ratio: 1 });
+		await page.keyboard.press('Escape');
+		await expect(sheet).toBeHidden();
+	});
 });
