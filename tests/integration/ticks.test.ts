@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Change, Count } from '../../src/lib/protocol.ts';
 import { majors, useDatabase } from '../support/database.ts';
-import { eventually, follow, readAll, withClients } from '../support/follow.ts';
+import { eventually, follow, openLog, readAll, watchAll, withClients } from '../support/follow.ts';
 import { withClient } from '../support/postgres.ts';
 import { connect, startRowcast } from '../support/rowcast.ts';
 import { makeTables, pgbench, run, statistics, TABLES } from '../support/tpcb.ts';
@@ -202,5 +202,25 @@ describe('through the real server and its socket', () => {
 			viewer.close();
 		}
 		expect(await rowcast.stop()).toBe(0);
+	});
+
+	test('who wrote a large tick is not taken for who wrote that number in another log', async () => {
+		const { url } = database();
+		await withClient(url, async (db) => {
+			await db.query('create table large (id int primary key)');
+			await watchAll(url);
+			const log = await openLog(url);
+			await db.query('insert into large select generate_series(1, 6000)');
+			expect(await log.changes()).toHaveLength(6_000);
+			const { head } = await log.reader.bounds();
+			await db.query(`truncate rowcast.change, rowcast.tick, rowcast.tick_count;
+				insert into rowcast.tick values (${head - 1n}, clock_timestamp(), pg_current_snapshot());
+				update rowcast.state set epoch = gen_random_uuid()`);
+			await db.query('insert into large select generate_series(6001, 12000)');
+			await db.query('select rowcast.advance()');
+			expect(await log.reader.bounds()).toMatchObject({ head });
+			expect(await readAll(log.reader, head - 1n, head)).toHaveLength(6_000);
+			await log.close();
+		});
 	});
 });

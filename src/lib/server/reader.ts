@@ -64,6 +64,11 @@ export interface LogReader extends Reader {
 }
 
 export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
+	/** By tick, of large ones; the tick and then the transactions that have changes in it. */
+	const writers = new Map<string, { of: string[]; until: number }>();
+	/** The epoch that they are of. */
+	let writersOf: string | undefined;
+
 	/** Rows as arrays: half the time of pg's objects. */
 	async function read<T extends unknown[]>(
 		name: string | undefined,
@@ -159,6 +164,9 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 	async function bounds() {
 		const [row] = await read<[string, string, string]>('bounds', BOUNDS, []);
 		const [epoch, head, oldest] = row as [string, string, string];
+		// In another log the numbers of ticks mean others.
+		if (epoch !== writersOf) writers.clear();
+		writersOf = epoch;
 		return { epoch, head: BigInt(head), oldest: BigInt(oldest) };
 	}
 
@@ -198,9 +206,6 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 	): Promise<[tick: string, rows: string][]> {
 		return read(`ticks_with_${order}`, TICKS_WITH(order), [after, until, relations, ops, limit]);
 	}
-
-	/** By tick, of large ones; the tick and then the transactions that have changes in it. */
-	const writers = new Map<string, { of: string[]; until: number }>();
 
 	/** The tick and its transactions, if it is large and they are few. */
 	async function walkable([tick, rows]: [string, string]): Promise<string[] | undefined> {
