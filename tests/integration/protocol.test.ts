@@ -178,6 +178,29 @@ describe('subscribe', () => {
 		expect(it.ticks.every(({ omitted }) => omitted === 0)).toBe(true);
 	});
 
+	test.each([{ tables: [{ schema: 'public', table: 'moving' }] }, { where: 'table:moving' }])(
+		'stream: a table that is renamed while a large tick of it is sent, by %j, is sent to its end',
+		async (filter) => {
+			await sql('create table moving (id int primary key)');
+			const known = (name: string) => (viewer: Viewer) => viewer.tables.some(({ table }) => table === name);
+			let renamed: Promise<unknown> | undefined;
+			const it = await viewer({
+				async onTick({ changes }) {
+					if (changes.length === 0) return;
+					await (renamed ??= sql('alter table moving rename to moved'));
+					await it.until('the new name', known('moved'));
+				}
+			});
+			await it.until('the table', known('moving'));
+			await it.subscribe({ mode: 'stream', filter });
+			await sql('insert into moving select generate_series(1, 6000)');
+			await it.until('the last part', ({ ticks }) => ticks.some(({ more }) => more === false));
+			expect(it.changes).toHaveLength(6000);
+			expect(new Set(it.changes.map(({ table }) => table))).toEqual(new Set(['moving', 'moved']));
+			await sql('drop table moved');
+		}
+	);
+
 	test('unsubscribe ends it; a new subscription replaces the one before', async () => {
 		const it = await viewer();
 		await it.subscribe();

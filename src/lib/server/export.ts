@@ -14,7 +14,7 @@ import {
 import { textOf, total } from './compose.ts';
 import type { Turnstile } from './limits.ts';
 import replay from './replay.html?raw';
-import type { Reader } from './types.ts';
+import type { Reader, Selection } from './types.ts';
 
 export const FORMATS = {
 	ndjson: 'application/x-ndjson; charset=utf-8',
@@ -99,10 +99,21 @@ async function* pagesOf(
 ): AsyncGenerator<Entry[]> {
 	let from: Position | undefined;
 	let limit = FIRST_PAGE;
+	let selection: Selection | undefined;
 	for (;;) {
-		const { changes, next } = await turn(() =>
-			reader.changes({ filter, after, until, order: 'asc', limit, ...(from && { from }) })
+		const page = await turn(() =>
+			reader.changes({
+				filter,
+				after,
+				until,
+				order: 'asc',
+				limit,
+				selection,
+				...(from && { from })
+			})
 		);
+		const { changes, next } = page;
+		selection = page.selection;
 		const { oldest } = await reader.bounds();
 		const reached = from ? BigInt(from.tick) - 1n : after;
 		if (oldest > reached) {

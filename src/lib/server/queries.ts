@@ -5,9 +5,9 @@ const ISO = (expression: string) =>
 
 const COLUMNS = `c.lsn, c.xid, ${ISO('c.at')}, c.relation, c.op, c.before, c.after, c.extra`;
 
-/** Relations by schema (null for any) and name. Asked of the database: the catalogue may be a second old. */
+/** Relations by schema (null for any) and name, and by which of these. Asked of the database: the catalogue may be a second old. */
 export const NAMED = `
-	select r.id from rowcast.relation r join unnest($1::text[], $2::text[]) t(schema, name)
+	select r.id, t.i from rowcast.relation r join unnest($1::text[], $2::text[]) with ordinality t(schema, name, i)
 		on t.name = r.name and r.schema = coalesce(t.schema, r.schema)`;
 
 export const BOUNDS = 'select s.epoch, (select max(n) from rowcast.tick), s.oldest from rowcast.state s';

@@ -2,7 +2,7 @@
 import type { Count, Rates, RatesRequest, Series } from '../protocol.ts';
 import { RATES, RATES_BOUNDS, RATES_MATCHING } from './queries.ts';
 import { isoOf, microsOf, spansOf } from './spans.ts';
-import type { compileWhere } from './where.ts';
+import type { Selection } from './types.ts';
 
 /** What it takes from the reader. */
 interface Log {
@@ -11,22 +11,21 @@ interface Log {
 	countOf(relation: string, letter: string, rows: string): Promise<Count>;
 }
 
-type Scope = [string[] | null, string[] | null];
 type Row = [relation: string, letter: string, bucket: string, rows: string];
 
 /**
- * `scope`: the parameters for tables and ops. A condition on values is looked for in every change of the range, as far
- * as the database's time for one statement allows.
+ * A condition on values is looked for in every change of the range, as far as the database's time for one statement
+ * allows.
  */
 export async function readRates(
 	{ read, countOf }: Log,
-	scope: Scope,
-	where: ReturnType<typeof compileWhere>,
+	{ scope, condition }: Selection,
 	{ from, to, buckets, until }: RatesRequest
 ): Promise<Omit<Rates, 'ok'>> {
 	const [bounds] = await read<string[]>('rates_bounds', RATES_BOUNDS, [from, to, until ?? null]);
 	const [after, tick, before, last, head] = bounds as [string, string, string, string, string];
 	const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
+	const where = condition(7);
 	const none = BigInt(after) >= BigInt(tick);
 	const rows = where.sql === 'true' ? await summed() : await matching();
 	const series = new Map<string, Series>();

@@ -21,8 +21,8 @@ import {
 } from './queries.ts';
 import { readRates } from './rates.ts';
 import { lsnOf, seqOf } from './seq.ts';
-import type { ChangesQuery, Reader, Tick } from './types.ts';
-import { compileWhere, scopeOfWhere } from './where.ts';
+import type { ChangesQuery, Reader, Scope, Selection, Tick } from './types.ts';
+import { compileWhere, scopeOfWhere, tablesOf, type IdsOf, type NamedTable } from './where.ts';
 
 const OP_OF: Record<string, Op> = { I: 'INSERT', U: 'UPDATE', D: 'DELETE', T: 'TRUNCATE', R: 'REFERENCE' };
 
@@ -132,33 +132,34 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 	}
 
 	/** The filter's tables and ops as parameters: arrays, or null for all. */
-	function scopeOf({ tables, ops }: Filter): [string[] | null, string[] | null] {
+	function scopeOf({ tables, ops }: Filter): Scope {
 		return [
 			tables?.flatMap((table) => catalog.ids(table)) ?? null,
 			ops?.map((op) => letterOf(op) as string) ?? null
 		];
 	}
 
-	/** As `scopeOf`, narrowed by what the condition says of tables and ops. */
-	async function narrowed(filter: Filter): Promise<ReturnType<typeof scopeOf>> {
+	/** What a filter selects, by the names of now: the filter's own tables and ops, and what its condition says of them. */
+	async function select(filter: Filter): Promise<Selection> {
 		const [relations, ops] = scopeOf(filter);
 		const said = scopeOfWhere(filter.where);
-		const letters = said.ops?.map((op) => letterOf(op) as string);
-		const named =
-			said.tables &&
-			(await read<[string]>('named', NAMED, [
-				said.tables.map(({ schema }) => schema),
-				said.tables.map(({ table }) => table)
-			]));
+		const named = new Map<string, string[]>();
+		const tables = tablesOf(filter.where);
+		if (tables.length > 0) {
+			const names = [tables.map(({ schema }) => schema), tables.map(({ table }) => table)];
+			for (const [id, i] of await read<[string, string]>('named', NAMED, names)) {
+				const key = keyOfTable(tables[Number(i) - 1]!);
+				named.set(key, [...(named.get(key) ?? []), id]);
+			}
+		}
+		const idsOf: IdsOf = (table) => named.get(keyOfTable(table)) ?? [];
 		const both = (a: string[] | null, b: string[] | undefined) =>
 			a && b ? a.filter((each) => b.includes(each)) : (b ?? a);
-		return [
-			both(
-				relations,
-				named?.map(([id]) => id)
-			),
-			both(ops, letters)
-		];
+		const letters = said.ops?.map((op) => letterOf(op) as string);
+		return {
+			scope: [both(relations, said.tables?.flatMap(idsOf)), both(ops, letters)],
+			condition: (first) => compileWhere(filter.where, first, idsOf)
+		};
 	}
 
 	async function bounds() {
@@ -198,7 +199,7 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 
 	/** The next ticks, in order, that have a change of the scope, with how many of it. */
 	async function ticksWith(
-		[relations, ops]: ReturnType<typeof scopeOf>,
+		[relations, ops]: Scope,
 		after: bigint,
 		until: bigint,
 		order: 'asc' | 'desc',
@@ -224,7 +225,8 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 	/** Changes that match the filter, tick by tick, until there are enough or time is up. */
 	async function search(query: ChangesQuery) {
 		const { filter, order, limit, from } = query;
-		const scope = await narrowed(filter);
+		const selection = query.selection ?? (await select(filter));
+		const { scope } = selection;
 		const desc = order === 'desc';
 		const started = performance.now();
 		const found: Change[] = [];
@@ -237,7 +239,7 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			!from ||
 			change.tick !== from.tick ||
 			(desc ? BigInt(change.seq) < BigInt(from.seq) : BigInt(change.seq) > BigInt(from.seq));
-		const { sql, values } = compileWhere(filter.where, 7);
+		const { sql, values } = selection.condition(7);
 		let look = sql === 'true' ? limit : 2 * limit;
 		let looked = 0;
 		while (after < until) {
@@ -263,13 +265,14 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			if (found.length > limit) {
 				found.length = limit;
 				const last = found[limit - 1] as Change;
-				return { changes: found, next: { tick: last.tick, seq: last.seq } };
+				return { changes: found, next: { tick: last.tick, seq: last.seq }, selection };
 			}
 			const reached = BigInt(chosen.at(-1)!);
 			if (desc) until = reached - 1n;
 			else after = reached;
 			if (performance.now() - started > SEARCH_MS && after < until) {
-				return { changes: found, next: { tick: String(desc ? reached : reached + 1n), seq: '0' } };
+				const next = { tick: String(desc ? reached : reached + 1n), seq: '0' };
+				return { changes: found, next, selection };
 			}
 			looked += rowsOf(due, chosen);
 			// As far as the rest should lie by what was found so far, and a third more.
@@ -279,7 +282,7 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 					? limit - found.length
 					: Math.ceil(Math.min(Math.max(rest, 2 * limit), 8 * look, MOST_CHANGES));
 		}
-		return { changes: found, next: null };
+		return { changes: found, next: null, selection };
 	}
 
 	return {
@@ -295,8 +298,8 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		},
 
 		async matching(filter, after, until) {
-			const { sql, values } = compileWhere(filter.where, 5);
-			const scope = await narrowed(filter);
+			const { scope, condition } = await select(filter);
+			const { sql, values } = condition(5);
 			const rows = await read<[string, string, string]>(undefined, MATCHING(sql), [
 				after,
 				until,
@@ -307,8 +310,7 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		},
 
 		async rates(query) {
-			const { filter } = query;
-			return readRates({ read, countOf }, await narrowed(filter), compileWhere(filter.where, 7), query);
+			return readRates({ read, countOf }, await select(query.filter), query);
 		},
 
 		async row({ schema, table, key, limit = MAX_CHANGES }) {
@@ -348,6 +350,8 @@ function enough(ticks: [tick: string, rows: string][], changes: number): string[
 function rowsOf(ticks: [tick: string, rows: string][], chosen: string[]): number {
 	return ticks.slice(0, chosen.length).reduce((sum, [, rows]) => sum + Number(rows), 0);
 }
+
+const keyOfTable = ({ schema, table }: NamedTable) => JSON.stringify([schema, table]);
 
 const min = (a: bigint, b: bigint) => (a < b ? a : b);
 const max = (a: bigint, b: bigint) => (a > b ? a : b);

@@ -24,7 +24,7 @@ import {
 	type Peer,
 	type Subscription
 } from './delivery.ts';
-import type { Reader, Tick } from './types.ts';
+import type { Reader, Selection, Tick } from './types.ts';
 
 /** Ticks up to `tick` as messages: `pages` yields their changes, in as many pieces as they take. */
 interface Portion {
@@ -153,7 +153,7 @@ export function startStream(
 		const after = sent;
 		const until = delivery.head;
 		return readAfter<Portion>(delivery, after, async (reader) => {
-			const { changes, next } = await reader.changes({
+			const { changes, next, selection } = await reader.changes({
 				filter,
 				after,
 				until,
@@ -168,7 +168,8 @@ export function startStream(
 			}
 			const whole = changes.filter(({ tick }) => tick !== last.tick);
 			if (whole.length > 0) return portion(reader, after, BigInt(last.tick) - 1n, whole, [whole.sort(bySeq)]);
-			return portion(reader, after, BigInt(last.tick), changes, pagesOf(BigInt(last.tick), changes));
+			const tick = BigInt(last.tick);
+			return portion(reader, after, tick, changes, pagesOf(tick, changes, selection));
 		});
 	}
 
@@ -186,7 +187,7 @@ export function startStream(
 	}
 
 	/** A tick that is larger than a page, page by page. */
-	async function* pagesOf(tick: bigint, first: Change[]): AsyncGenerator<Change[]> {
+	async function* pagesOf(tick: bigint, first: Change[], selection: Selection): AsyncGenerator<Change[]> {
 		let page = first;
 		while (page.length > 0) {
 			yield page;
@@ -194,6 +195,7 @@ export function startStream(
 			const outcome = await readAfter(delivery, tick - 1n, (reader) =>
 				reader.changes({
 					filter,
+					selection,
 					after: tick - 1n,
 					until: tick,
 					from: { tick: String(tick), seq },

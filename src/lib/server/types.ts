@@ -15,6 +15,7 @@ import type {
 	TableInfo,
 	TableName
 } from '../protocol.ts';
+import type { Condition } from './where.ts';
 
 /** A column whose values never reach the log; `*` in a part matches every name. */
 export interface RedactedColumn extends TableName {
@@ -63,9 +64,22 @@ export interface Bounds {
 	oldest: bigint;
 }
 
+/** Tables by their numbers in the log, and ops by their letters; null for all. */
+export type Scope = [relations: string[] | null, ops: string[] | null];
+
+/** What a filter selects, in numbers, which outlive a rename. */
+export interface Selection {
+	/** As far as the filter and the outermost terms of its condition name tables and ops. */
+	scope: Scope;
+	/** The condition; `first` is the number of the first parameter that it may use. */
+	condition(first: number): Condition;
+}
+
 /** A question for matching changes of the ticks (after, until], beginning beyond `from`. */
 export interface ChangesQuery {
 	filter: Filter;
+	/** That of the page before, so that a table which is renamed between two pages is in both. */
+	selection?: Selection | undefined;
 	after: bigint;
 	until: bigint;
 	from?: Position;
@@ -80,7 +94,7 @@ export interface Reader {
 	ticks(after: bigint, until: bigint, most: number): Promise<Tick[]>;
 	/** Exact, by the filter's tables and ops only. */
 	counts(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
-	changes(query: ChangesQuery): Promise<{ changes: Change[]; next: Position | null }>;
+	changes(query: ChangesQuery): Promise<{ changes: Change[]; next: Position | null; selection: Selection }>;
 	/** Exact, of what matches, `where` included. */
 	matching(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
 	rates(query: RatesRequest & { filter: Filter }): Promise<Omit<Rates, 'ok'>>;

@@ -8,6 +8,15 @@ import { conjuncts } from '../filter/scope.ts';
 import type { Op } from '../protocol.ts';
 import { RequestError } from './errors.ts';
 
+/** A table as a condition names it: with any schema where that is null. */
+export interface NamedTable {
+	schema: string | null;
+	table: string;
+}
+
+/** The numbers that stand for a table in the log. */
+export type IdsOf = (table: NamedTable) => string[];
+
 export interface Condition {
 	sql: string;
 	/** Bound in the order of their numbers in `sql`. */
@@ -15,7 +24,7 @@ export interface Condition {
 }
 
 /** `first`: the number of the first parameter that the condition may use. Throws BAD_REQUEST, with the place. */
-export function compileWhere(where: string | undefined, first: number): Condition {
+export function compileWhere(where: string | undefined, first: number, idsOf: IdsOf): Condition {
 	const parsed = parse(where ?? '');
 	if (!parsed.ok)
 		throw new RequestError(
@@ -30,7 +39,18 @@ export function compileWhere(where: string | undefined, first: number): Conditio
 		// One parameter has one type for PostgreSQL.
 		return type === 'text' ? `$${first + at}::text` : `$${first + at}::text::${type}`;
 	};
-	return { sql: condition(parsed.filter, bind), values };
+	return { sql: condition(parsed.filter, { bind, idsOf }), values };
+}
+
+/** Every table that a condition names, anywhere in it. */
+export function tablesOf(where: string | undefined): NamedTable[] {
+	const named = (term: Term): NamedTable[] => {
+		if (term.kind === 'table') return [term];
+		if (term.kind === 'not') return named(term.term);
+		return term.kind === 'and' || term.kind === 'or' ? term.terms.flatMap(named) : [];
+	};
+	const parsed = parse(where ?? '');
+	return parsed.ok ? named(parsed.filter) : [];
 }
 
 /**
@@ -38,7 +58,7 @@ export function compileWhere(where: string | undefined, first: number): Conditio
  * be looked at. Null where it does not say.
  */
 export function scopeOfWhere(where: string | undefined): {
-	tables: { schema: string | null; table: string }[] | null;
+	tables: NamedTable[] | null;
 	ops: Op[] | null;
 } {
 	const parsed = parse(where ?? '');
@@ -54,21 +74,25 @@ export function scopeOfWhere(where: string | undefined): {
 
 type Bind = (value: string, type?: string) => string;
 
+interface Context {
+	bind: Bind;
+	idsOf: IdsOf;
+}
+
 /** Is never null, so that `not` means what it says. */
-function condition(term: Term, bind: Bind): string {
+function condition(term: Term, context: Context): string {
+	const { bind, idsOf } = context;
 	switch (term.kind) {
 		case 'and':
 		case 'or': {
 			if (term.terms.length === 0) return 'true';
 			const terms = [...term.terms].sort((a, b) => costOf(a) - costOf(b));
-			return `(${terms.map((each) => condition(each, bind)).join(` ${term.kind} `)})`;
+			return `(${terms.map((each) => condition(each, context)).join(` ${term.kind} `)})`;
 		}
 		case 'not':
-			return `not ${condition(term.term, bind)}`;
-		case 'table': {
-			const schema = term.schema === null ? '' : ` and schema = ${bind(term.schema)}`;
-			return `(c.relation = any (array(select id from rowcast.relation where name = ${bind(term.table)}${schema})))`;
-		}
+			return `not ${condition(term.term, context)}`;
+		case 'table':
+			return `(c.relation = any (${bind(`{${idsOf(term)}}`, 'int[]')}))`;
 		case 'op':
 			return `(c.op = ${bind(term.op[0]!, '"char"')})`;
 		case 'tx':

@@ -82,7 +82,7 @@ async function requestOf(params: URLSearchParams, past: Past): Promise<ExportReq
 			'`from` and `to` must be two times like 2026-01-31T12:00:00Z, in order.'
 		);
 	const filter = filterOf(view, tables);
-	compileWhere(filter.where, 1);
+	compileWhere(filter.where, 1, () => []);
 	const { head, oldest } = await past.reader.bounds();
 	const range = view.past && (await past.reader.range(new Date(view.past.from), new Date(view.past.to)));
 	return { format: format as Format, filter, ...(range ?? { after: oldest, until: head }) };

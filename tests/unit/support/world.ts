@@ -13,7 +13,7 @@ import {
 import { bySeq, makeMatcher } from '../../../src/lib/server/compose.ts';
 import type { Clock, Peer, Transport } from '../../../src/lib/server/delivery.ts';
 import { makeHub, type Hub, type Wanted } from '../../../src/lib/server/hub.ts';
-import type { Bounds, Reader, Tick } from '../../../src/lib/server/types.ts';
+import type { Bounds, Reader, Selection, Tick } from '../../../src/lib/server/types.ts';
 
 /** What a tick is made of: how many changes of which table and op, in order. */
 export type Recipe = [table: string, op: Op, rows?: number][];
@@ -101,7 +101,8 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 				const changes = all.slice(start, start + limit);
 				const last = changes.at(-1);
 				const more = start + limit < all.length && last;
-				return { changes, next: more ? { tick: last.tick, seq: last.seq } : null };
+				const selection: Selection = { scope: [null, null], condition: () => ({ sql: 'true', values: [] }) };
+				return { changes, next: more ? { tick: last.tick, seq: last.seq } : null, selection };
 			}),
 		matching: () => Promise.reject(new Error('not asked here')),
 		rates: () => Promise.reject(new Error('not asked here')),

@@ -9,6 +9,7 @@ import { makePool, shareSessions } from '../pool.ts';
 import { sharesSessions } from '../pooled.ts';
 import { label } from '../install.ts';
 import { makeReader } from '../reader.ts';
+import type { Selection } from '../types.ts';
 
 /** How soon it looks again where a server makes the ticks, which tells of each, and where none does. */
 const FOLLOWED_MS = 1_000;
@@ -78,6 +79,7 @@ the ticks, it does. What cannot be shown is told on stderr.
 						);
 				}
 				let from: Position | undefined;
+				let selection: Selection | undefined;
 				while (at < head && !signal.aborted) {
 					const page = await reader.changes({
 						filter,
@@ -85,9 +87,11 @@ the ticks, it does. What cannot be shown is told on stderr.
 						until: head,
 						order: 'asc',
 						limit: MAX_CHANGES,
+						selection,
 						...(from && { from })
 					});
 					for (const change of page.changes) await print(JSON.stringify(change));
+					selection = page.selection;
 					if (!page.next) at = head;
 					else from = page.next;
 				}
