@@ -1,5 +1,5 @@
 /**
- * The doorbell as a model, after the trigger (sql/002_capture.sql) and the leader (src/lib/server/leader.ts): some
+ * The doorbell as a model, after the trigger (sql/003_capture.sql) and the leader (src/lib/server/leader.ts): some
  * writers of one change each, a leader that may die at any step, and a successor. There is no safety poll: a leader
  * that sleeps wakes by a ring only.
  */

@@ -1,6 +1,6 @@
 /**
  * A filter's `where` as a condition of SQL on a change `c` of rowcast.change. Names and values travel as bound
- * parameters only; what a term means is told in src/lib/filter.ts, and done by the functions of sql/005_filter.sql.
+ * parameters only; what a term means is told in src/lib/filter.ts, and done by the functions of sql/006_filter.sql.
  */
 import type { ColumnRef, Term } from '../filter.ts';
 import { parse } from '../filter/parse.ts';

@@ -1,4 +1,4 @@
--- Rowcast 010: rights. Who may do what besides the owner of schema rowcast.
+-- Rowcast 011: rights. Who may do what besides the owner of schema rowcast.
 begin;
 set local client_min_messages = warning;
 do $$

@@ -1,4 +1,4 @@
--- Rowcast 003: the public functions. `select rowcast.watch('public.book')` is enough to begin.
+-- Rowcast 004: the public functions. `select rowcast.watch('public.book')` is enough to begin.
 begin;
 set local client_min_messages = warning;
 do $$

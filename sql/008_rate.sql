@@ -1,4 +1,4 @@
--- Rowcast 007: rates. Tick counts summed over time, so that a day's rates read thousands of rows.
+-- Rowcast 008: rates. Tick counts summed over time, so that a day's rates read thousands of rows.
 begin;
 set local client_min_messages = warning;
 do $$

@@ -1,4 +1,4 @@
--- Rowcast 006: references. When a row changes, the rows that reference it are announced.
+-- Rowcast 007: references. When a row changes, the rows that reference it are announced.
 begin;
 set local client_min_messages = warning;
 do $$

@@ -1,4 +1,4 @@
--- Rowcast 009: the leader's step. One round trip from a ring to the rows.
+-- Rowcast 010: the leader's step. One round trip from a ring to the rows.
 begin;
 set local client_min_messages = warning;
 do $$

@@ -1,4 +1,4 @@
--- Rowcast 005: filters. What the conditions of the filter language are made of; none of it raises an error on any row.
+-- Rowcast 006: filters. What the conditions of the filter language are made of; none of it raises an error on any row.
 begin;
 set local client_min_messages = warning;
 do $$

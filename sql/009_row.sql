@@ -1,4 +1,4 @@
--- Rowcast 008: rows. Finds all changes of one row in the whole log, and the tick of any change.
+-- Rowcast 009: rows. Finds all changes of one row in the whole log, and the tick of any change.
 begin;
 set local client_min_messages = warning;
 do $$

@@ -1,4 +1,4 @@
--- Rowcast 004: ticks. What the leader calls.
+-- Rowcast 005: ticks. What the leader calls.
 begin;
 set local client_min_messages = warning;
 do $$

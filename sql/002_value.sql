@@ -1,0 +1,175 @@
+-- Rowcast 002: values. A row as JSON text, where row_to_json() alone will not do.
+begin;
+set local client_min_messages = warning;
+do $$
+begin
+	perform pg_advisory_xact_lock(1920103279, 0);
+	if (select rolsuper from pg_roles where rolname = current_user) then
+		set local role rowcast_owner;
+	end if;
+end
+$$;
+
+create or replace function rowcast.small_json(value anyelement, max_value int) returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	-- pg_column_size reads the size of a value kept out of line without fetching it.
+	select case
+		when pg_column_size(value) is null then 'null'
+		when pg_column_size(value) <= max_value then
+			(select j from (select to_json(value)::text) t(j) where octet_length(j) <= max_value)
+	end
+$$;
+comment on function rowcast.small_json is 'A column value as JSON text; null where that takes more than max_value bytes.';
+
+create or replace function rowcast.virtual_expression(source oid, attnum smallint) returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select format('(%s)::%s', pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod))
+	from pg_attribute a join pg_attrdef d on (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+	where a.attrelid = source and a.attnum = virtual_expression.attnum
+$$;
+comment on function rowcast.virtual_expression is 'What a virtual generated column is computed by. PostgreSQL allows it only functions and types of its own, which are the same for every role.';
+
+create or replace function rowcast.virtual_text(r record, source oid, max_value int) returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
+declare
+	columns text;
+	value text;
+begin
+	if r is distinct from null then
+		select string_agg(format('%s as %I', case when attgenerated = 'v' then rowcast.virtual_expression(source, attnum)
+			else quote_ident(attname) end, attname), ', ' order by attnum)
+		into columns from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
+		execute format('select row_to_json(v) from (select %s from (select ($1).*) the_row) v', columns) into value using r;
+	end if;
+	return case when octet_length(value) <= max_value then value end;
+exception when others then
+	return null;  -- the application meets the error when it reads the row; the write must not
+end
+$$;
+comment on function rowcast.virtual_text is 'The quick way to a small row with virtual columns as JSON text; null where they cannot be computed or are large, so that abbreviate() must do it. Takes a subtransaction, without an xid.';
+
+drop function if exists rowcast.virtual_json(record, text, int);
+create or replace function rowcast.virtual_json(r record, source oid, attnum smallint, max_value int) returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
+declare
+	value text;
+begin
+	-- In a select of its own, so that no name in the expression is taken for another's.
+	execute format('select rowcast.small_json(%s, $2) from (select ($1).*) the_row', rowcast.virtual_expression(source, attnum))
+		into value using r, max_value;
+	return value;
+exception when others then
+	return null;
+end
+$$;
+comment on function rowcast.virtual_json is 'The value of a virtual generated column as JSON text; null where that takes more than max_value bytes or cannot be computed.';
+
+create or replace function rowcast.abbreviate(r record, source oid, redacted text[], max_value int,
+	out row_json text, out cut text[])
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $f$
+declare
+	columns text;
+begin
+	if r is not distinct from null then
+		return;
+	end if;
+	-- Beyond this the row is not assembled: PostgreSQL can up to 1 GB only, and it takes several times the memory.
+	if pg_column_size(r) not between 0 and 500000000 then
+		select '{' || string_agg(to_json(attname)::text || ':"…"', ',' order by attnum) || '}', array_agg(attname order by attnum)
+		into row_json, cut from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
+		return;
+	end if;
+	select string_agg(
+		case when a.attname = any (redacted) then format('(%s, %L, %L, null)', a.attnum, a.attname, '"[redacted]"')
+		when a.attgenerated = 'v' then format('(%1$s, %2$L, rowcast.virtual_json(s.r, %3$s, %1$s::smallint, %4$s), ''…'')',
+			a.attnum, a.attname, source, max_value)
+		else format('(%1$s, %2$L, rowcast.small_json((s.r).%3$I, %4$s), %5$s || %6$L || pg_column_size((s.r).%3$I) || %7$L)',
+			a.attnum, a.attname, a.attname, max_value,
+			case
+				when t.typcategory = 'S' or t.typname = 'json' then format('left((s.r).%I::text, 1024)', a.attname)
+				when t.typname = 'bytea' then format('substring((s.r).%I from 1 for 512)::text', a.attname)
+				else '''''' end,
+			'… (', ' bytes stored)')
+		end, ', ')
+	into columns
+	from pg_attribute a join pg_type t on t.oid = a.atttypid
+	where a.attrelid = source and a.attnum > 0 and not a.attisdropped;
+
+	-- "offset 0": otherwise the planner would copy the whole row for each mention of $1.
+	execute 'select ''{'' || string_agg(to_json(name)::text || '':'' || coalesce(small, to_json(beginning)::text), '','' order by i)
+			|| ''}'', array_agg(name order by i) filter (where small is null)
+		from (select $1 as r offset 0) s cross join lateral (values ' || columns || ') c(i, name, small, beginning)'
+	into row_json, cut using r;
+end
+$f$;
+comment on function rowcast.abbreviate is 'A row as JSON text in which values larger than max_value bytes are cut to their beginning, redacted columns are replaced and virtual ones computed, with the names of the cut ones. About 0.2 ms.';
+
+create or replace function rowcast.redact_text(row_json text, names text[], positions int[]) returns text
+language sql immutable security definer set search_path = pg_catalog, pg_temp as $$
+	select case when count(*) filter (where key = names[array_position(positions, i::int)]) = cardinality(positions)
+		then '{' || string_agg(to_json(key)::text || ':'
+			|| case when i = any (positions) then '"[redacted]"' else value::text end, ',' order by i) || '}' end
+	from json_each(row_json::json) with ordinality e(key, value, i)
+$$;
+comment on function rowcast.redact_text is 'The quick way to redact a small row, by the position of its columns; null where they are not what they were when the trigger was made, so that abbreviate() must do it.';
+
+drop function if exists rowcast.careful_texts(record, record, text, text, oid, text[], int);
+create or replace function rowcast.careful_texts(old_row record, new_row record, source oid, args text[], max_value int,
+	out b text, out a text, out extra jsonb)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	redacted text[] := '{}';
+	cut text[];
+	r record;
+begin
+	if greatest(pg_column_size(old_row), pg_column_size(new_row)) < max_value then
+		b := row_to_json(old_row);
+		a := row_to_json(new_row);
+		if greatest(octet_length(b), octet_length(a)) > max_value then
+			b := null;
+			a := null;
+		elsif args[1] is null then
+			return;
+		end if;
+	end if;
+	if args[1] is not null and coalesce(b, a) is not null then
+		if args[4] is not null and args[1] = '{}' then
+			b := rowcast.virtual_text(old_row, source, max_value);
+			a := rowcast.virtual_text(new_row, source, max_value);
+		-- JSON with an escape may be json that json_each cannot read (\u0000), and 8 kB nest at most 4,096 levels deep.
+		elsif args[4] is null and greatest(octet_length(b), octet_length(a)) <= 8192
+			and greatest(strpos(b, '\u'), strpos(a, '\u')) = 0 then
+			b := rowcast.redact_text(b, args[2]::text[], args[3]::int[]);
+			a := rowcast.redact_text(a, args[2]::text[], args[3]::int[]);
+		else
+			b := null;
+			a := null;
+		end if;
+		if (b is null) = (old_row is not distinct from null) and (a is null) = (new_row is not distinct from null) then
+			return;
+		end if;
+	end if;
+	if args[1] is not null then
+		-- By number in the watched table: a rename keeps it, and a partition numbers its columns in its own way. By name
+		-- too: in a restored dump the numbers may be others.
+		redacted := array(select c.attname::text from rowcast.relation t join pg_attribute c on c.attrelid = t.oid
+			where t.id = args[0]::int and c.attnum = any (args[1]::int[])) || args[2]::text[];
+	end if;
+	r := rowcast.abbreviate(old_row, source, redacted, max_value);
+	b := r.row_json;
+	cut := r.cut;
+	r := rowcast.abbreviate(new_row, source, redacted, max_value);
+	a := r.row_json;
+	cut := array(select unnest(cut) union select unnest(r.cut));
+	if cardinality(cut) > 0 then
+		extra := jsonb_build_object('cut', cut);
+	end if;
+end
+$$;
+comment on function rowcast.careful_texts is 'The rows of a change that is large or has redacted or virtual columns, as JSON text. args: those of the trigger, see trigger_arguments().';
+
+revoke all on all functions in schema rowcast from public;
+commit;
