@@ -3,21 +3,30 @@
 -- removes all of it.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
 
 
--- The capture functions run with their owner's rights for every writer, so the owner must not be a superuser: where a
--- superuser installs, everything belongs to a role made for it.
+-- The capture functions run with their owner's rights for every writer, so their owner must not be a superuser: where a
+-- superuser installs, everything belongs to a role made for it, and they to another that can append to the log alone.
 do $$
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);  -- one installer at a time
 	if (select rolsuper from pg_roles where rolname = current_user) then
-		if not exists (select from pg_roles where rolname = 'rowcast_owner') then
-			begin
-				create role rowcast_owner nologin;
-				comment on role rowcast_owner is 'Owns schema rowcast. Removed by rowcast.uninstall().';
-			exception when unique_violation or duplicate_object then
-				null;  -- made a moment ago, for another database of this cluster
-			end;
+		begin
+			create role rowcast_owner nologin;
+			comment on role rowcast_owner is 'Owns schema rowcast. Removed by rowcast.uninstall().';
+		exception when unique_violation or duplicate_object then
+			null;  -- there already, perhaps for another database of this cluster
+		end;
+		begin
+			create role rowcast_writer nologin;
+			comment on role rowcast_writer is 'Owns the trigger functions of Rowcast, and can only append to its log. Removed by rowcast.uninstall().';
+		exception when unique_violation or duplicate_object then
+			null;
+		end;
+		-- So that the owner may write the trigger functions anew.
+		if not pg_has_role('rowcast_owner', 'rowcast_writer', 'usage') then
+			grant rowcast_writer to rowcast_owner;
 		end if;
 		if not exists (select from pg_namespace where nspname = 'rowcast') then
 			create schema rowcast authorization rowcast_owner;
@@ -164,6 +173,20 @@ language sql immutable parallel safe as $$
 $$;
 comment on function rowcast.seq is 'The number that orders a row''s history on the wire: the log position in units of 8 bytes (positions are aligned to 8), then 32 bits of the transaction, which no two running ones share.';
 
+create or replace function rowcast.close_functions() returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	f regprocedure;
+begin
+	for f in select p.oid from pg_proc p where p.pronamespace = 'rowcast'::regnamespace and p.prorettype <> 'trigger'::regtype
+		and pg_has_role(p.proowner, 'usage')
+	loop
+		execute format('revoke all on function %s from public', f);
+	end loop;
+end
+$$;
+comment on function rowcast.close_functions is 'Takes from everybody the right to call what is no trigger''s function. Those keep it, because whoever makes a partition of a watched table needs it; nobody can call them, nor name them without rights on the schema.';
+
 revoke all on all tables in schema rowcast from public;
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

@@ -1,14 +1,54 @@
 -- Rowcast 002: values. A row as JSON text, where row_to_json() alone will not do.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
+do $$ begin perform pg_advisory_xact_lock(1920103279, 0); end $$;
+
+create or replace function rowcast.json_of(r record) returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
+begin
+	return row_to_json(r);
+exception when others then
+	return null;
+end
+$$;
+comment on function rowcast.json_of is 'A row as JSON text; null where that fails. PostgreSQL writes a value of a type that somebody made by that type''s cast to json, if there is one: a function of theirs, which must not run with the rights of Rowcast''s owner or of the server. So this belongs to rowcast_writer.';
+
+-- Where a superuser installs. Another owner is the tables' own: nobody else can change them, or their types.
 do $$
 begin
-	perform pg_advisory_xact_lock(1920103279, 0);
 	if (select rolsuper from pg_roles where rolname = current_user) then
+		alter function rowcast.json_of(record) owner to rowcast_writer;
 		set local role rowcast_owner;
 	end if;
 end
 $$;
+
+create or replace function rowcast.trusted(type oid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	with recursive part as (
+		select type as oid
+		union
+		select x.oid from part p join pg_type t on t.oid = p.oid cross join lateral (
+			select t.typbasetype as oid where t.typtype = 'd'
+			union all
+			select t.typelem where t.typcategory = 'A'
+			union all
+			select a.atttypid from pg_attribute a where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped) x
+	)
+	select bool_and(t.typnamespace = 'pg_catalog'::regnamespace or t.typtype in ('c', 'd') or t.typcategory = 'A'
+		or t.typowner = (select nspowner from pg_namespace where nspname = 'rowcast') or r.rolsuper)
+	from part join pg_type t using (oid) join pg_roles r on r.oid = t.typowner
+$$;
+comment on function rowcast.trusted is 'Whether nobody but a superuser or Rowcast''s owner can say how a value of this type is written as JSON: whoever owns a type may make a cast for it.';
+
+create or replace function rowcast.ellipsis() returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	-- The inner choice keeps the planner from working out a character that the encoding lacks.
+	select case e when 'UTF8' then chr(case e when 'UTF8' then 8230 else 46 end) else '...' end from getdatabaseencoding() e
+$$;
+comment on function rowcast.ellipsis is 'What stands for the rest of a value that is cut.';
 
 create or replace function rowcast.small_json(value anyelement, max_value int) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -20,6 +60,16 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 	end
 $$;
 comment on function rowcast.small_json is 'A column value as JSON text; null where that takes more than max_value bytes.';
+
+create or replace function rowcast.small_text(value anyelement, max_value int) returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select case
+		when pg_column_size(value) is null then 'null'
+		when pg_column_size(value) <= max_value then
+			(select j from (select to_json(format('%s', value))::text) t(j) where octet_length(j) <= max_value)
+	end
+$$;
+comment on function rowcast.small_text is 'As rowcast.small_json(), for a value whose type is not trusted(): its text as a JSON string, written without any cast.';
 
 create or replace function rowcast.virtual_expression(source oid, attnum smallint) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -40,7 +90,7 @@ begin
 		select string_agg(format('%s as %I', case when attgenerated = 'v' then rowcast.virtual_expression(source, attnum)
 			else quote_ident(attname) end, attname), ', ' order by attnum)
 		into columns from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
-		execute format('select row_to_json(v) from (select %s from (select ($1).*) the_row) v', columns) into value using r;
+		execute format('select rowcast.json_of(v) from (select %s from (select ($1).*) the_row) v', columns) into value using r;
 	end if;
 	return case when octet_length(value) <= max_value then value end;
 exception when others then
@@ -78,21 +128,21 @@ begin
 	end if;
 	-- Beyond this the row is not assembled: PostgreSQL can up to 1 GB only, and it takes several times the memory.
 	if pg_column_size(r) not between 0 and 500000000 then
-		select '{' || string_agg(to_json(attname)::text || ':"…"', ',' order by attnum) || '}', array_agg(attname order by attnum)
+		select '{' || string_agg(to_json(attname)::text || ':' || to_json(rowcast.ellipsis())::text, ',' order by attnum) || '}', array_agg(attname order by attnum)
 		into row_json, cut from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
 		return;
 	end if;
 	select string_agg(
 		case when a.attname = any (redacted) then format('(%s, %L, %L, null)', a.attnum, a.attname, '"[redacted]"')
-		when a.attgenerated = 'v' then format('(%1$s, %2$L, rowcast.virtual_json(s.r, %3$s, %1$s::smallint, %4$s), ''…'')',
-			a.attnum, a.attname, source, max_value)
-		else format('(%1$s, %2$L, rowcast.small_json((s.r).%3$I, %4$s), %5$s || %6$L || pg_column_size((s.r).%3$I) || %7$L)',
+		when a.attgenerated = 'v' then format('(%1$s, %2$L, rowcast.virtual_json(s.r, %3$s, %1$s::smallint, %4$s), %5$L)',
+			a.attnum, a.attname, source, max_value, rowcast.ellipsis())
+		else format('(%1$s, %2$L, rowcast.%8$I((s.r).%3$I, %4$s), %5$s || %6$L || pg_column_size((s.r).%3$I) || %7$L)',
 			a.attnum, a.attname, a.attname, max_value,
 			case
 				when t.typcategory = 'S' or t.typname = 'json' then format('left((s.r).%I::text, 1024)', a.attname)
 				when t.typname = 'bytea' then format('substring((s.r).%I from 1 for 512)::text', a.attname)
 				else '''''' end,
-			'… (', ' bytes stored)')
+			rowcast.ellipsis() || ' (', ' bytes stored)', case when t.typnamespace = 'pg_catalog'::regnamespace or rowcast.trusted(t.oid) then 'small_json' else 'small_text' end)
 		end, ', ')
 	into columns
 	from pg_attribute a join pg_type t on t.oid = a.atttypid
@@ -124,24 +174,25 @@ declare
 	redacted text[] := '{}';
 	cut text[];
 	r record;
+	whole boolean := false;
 begin
 	if greatest(pg_column_size(old_row), pg_column_size(new_row)) < max_value then
-		b := row_to_json(old_row);
-		a := row_to_json(new_row);
-		if greatest(octet_length(b), octet_length(a)) > max_value then
-			b := null;
-			a := null;
-		elsif args[1] is null then
+		b := rowcast.json_of(old_row);
+		a := rowcast.json_of(new_row);
+		whole := (b is null) = (old_row is not distinct from null) and (a is null) = (new_row is not distinct from null)
+			and coalesce(greatest(octet_length(b), octet_length(a)) <= max_value, true);
+		if whole and args[1] is null then
 			return;
 		end if;
 	end if;
-	if args[1] is not null and coalesce(b, a) is not null then
+	if whole and args[1] is not null then
 		if args[4] is not null and args[1] = '{}' then
 			b := rowcast.virtual_text(old_row, source, max_value);
 			a := rowcast.virtual_text(new_row, source, max_value);
-		-- JSON with an escape may be json that json_each cannot read (\u0000), and 8 kB nest at most 4,096 levels deep.
+		-- JSON with an escape may be json that json_each cannot read (\u0000), and 8 kB nest at most 4,096 levels deep. With
+		-- E, because a session without standard_conforming_strings reads a plain '...' in another way.
 		elsif args[4] is null and greatest(octet_length(b), octet_length(a)) <= 8192
-			and greatest(strpos(b, '\u'), strpos(a, '\u')) = 0 then
+			and greatest(strpos(b, E'\\u'), strpos(a, E'\\u')) = 0 then
 			b := rowcast.redact_text(b, args[2]::text[], args[3]::int[]);
 			a := rowcast.redact_text(a, args[2]::text[], args[3]::int[]);
 		else
@@ -171,5 +222,5 @@ end
 $$;
 comment on function rowcast.careful_texts is 'The rows of a change that is large or has redacted or virtual columns, as JSON text. args: those of the trigger, see trigger_arguments().';
 
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

@@ -1,10 +1,21 @@
 -- Rowcast 003: capture. What the triggers run for every writer.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
 do $$
+declare
+	f text;
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);
 	if (select rolsuper from pg_roles where rolname = current_user) then
+		-- Whatever a row's types call while it is written as JSON runs as rowcast_writer. The functions themselves are
+		-- written below, which leaves them their owner.
+		foreach f in array '{capture,capture_zoned,capture_formatted,capture_small,capture_small_zoned,capture_small_formatted,capture_foreign}'::text[] loop
+			if to_regprocedure(format('rowcast.%I()', f)) is null then
+				execute format('create function rowcast.%I() returns trigger language plpgsql as $b$ begin return null; end $b$', f);
+			end if;
+			execute format('alter function rowcast.%I() owner to rowcast_writer', f);
+		end loop;
 		set local role rowcast_owner;
 	end if;
 end
@@ -31,16 +42,17 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 		select case when t.typtype = 'd' then t.typbasetype else t.typelem end
 		from type join pg_type t using (oid) where t.typtype = 'd' or t.typcategory = 'A'
 	)
-	select ('rowcast.capture' || case when rowcast.always_small(target) then '_small' else '' end || case
+	select ('rowcast.capture' || case when not bool_and(t.typnamespace = 'pg_catalog'::regnamespace or rowcast.trusted(t.oid)) then '_foreign'
+		else case when rowcast.always_small(target) then '_small' else '' end || case
 		when bool_and(t.typtype = 'd' or t.typcategory = 'A' or t.typtype = 'e' or t.typnamespace = 'pg_catalog'::regnamespace
 			and t.typname in ('bool', 'int2', 'int4', 'int8', 'numeric', 'text', 'varchar', 'bpchar', 'char', 'name', 'uuid',
 				'json', 'jsonb', 'date', 'time', 'timetz', 'timestamp', 'timestamptz', 'inet', 'cidr', 'macaddr', 'macaddr8',
 				'bit', 'varbit', 'oid', 'xml', 'tsvector', 'tsquery')) is false then '_formatted'
 		when bool_or(t.oid = 'timestamptz'::regtype) then '_zoned'
-		else '' end || '()')::regprocedure
+		else '' end end || '()')::regprocedure
 	from type join pg_type t using (oid)
 $$;
-comment on function rowcast.capture_of is 'The trigger function that fits a table: by the settings on which the text of its columns'' types depends (none, the time zone, or any), and by whether its values can be large.';
+comment on function rowcast.capture_of is 'The trigger function that fits a table: by whether its types are trusted(); if so, by the settings on which their text depends (none, the time zone, or any), and by whether its values can be large.';
 
 create or replace function rowcast.leaf_size(slot int) returns bigint
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -157,7 +169,7 @@ begin
 end
 $b$ $f$, stop, full_lsn, leaf::oid, (select reltoastrelid from pg_class where oid = leaf), room);
 	for kind in
-		select 'capture' || s.suffix || k.suffix as name, k.settings, s.small
+		select 'capture' || s.suffix || k.suffix as name, k.settings, s.small, 'row_to_json' as writer
 		from (values
 			('', ''),
 			('_zoned', 'set timezone = ''UTC'''),
@@ -165,6 +177,8 @@ $b$ $f$, stop, full_lsn, leaf::oid, (select reltoastrelid from pg_class where oi
 	set extra_float_digits = 1')) k(suffix, settings)
 		-- No value of what always_small() takes for small has more than 16 kB as text.
 		cross join (values ('', false), ('_small', max_value >= 16384)) s(suffix, small)
+		union all
+		select 'capture_foreign', '', false, 'rowcast.json_of'
 	loop
 		execute format($f$
 create or replace function rowcast.%1$I() returns trigger
@@ -191,20 +205,22 @@ begin
 end
 $b$ $f$, kind.name, kind.settings,
 			-- As json until they are inserted: assigning json to text would be one more cast to prepare.
-			case when kind.small then 'texts record;' else 'old_json json;
-	new_json json;
-	texts record;' end,
+			case when kind.small then 'texts record;' else format('old_json %1$s;
+	new_json %1$s;
+	texts record;', case kind.writer when 'row_to_json' then 'json' else 'text' end) end,
 			stop, full_lsn, max_value,
 			format(case when kind.small then 'insert into %1$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
 			tg_argv[0]::int, tg_op::"char", row_to_json(old)::text, row_to_json(new)::text, null);
 		return null;'
-			else 'old_json := row_to_json(old);
-		new_json := row_to_json(new);
-		if tg_nargs = 1 and greatest(pg_column_size(old_json), pg_column_size(new_json)) <= %2$s then
+			else 'old_json := %3$s(old);
+		new_json := %3$s(new);
+		if tg_nargs = 1 and greatest(pg_column_size(old_json), pg_column_size(new_json)) <= %2$s%4$s then
 			insert into %1$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
 				tg_argv[0]::int, tg_op::"char", old_json::text, new_json::text, null);
 			return null;
-		end if;' end, leaf, max_value + 4), leaf);
+		end if;' end, leaf, max_value + 4, kind.writer,
+				case when kind.writer <> 'row_to_json' then '
+			and (old_json is null) = (tg_op = ''INSERT'') and (new_json is null) = (tg_op = ''DELETE'')' else '' end), leaf);
 	end loop;
 end
 $w$;
@@ -213,12 +229,20 @@ comment on function rowcast.write_capture is 'Writes the trigger functions, rowc
 do $$
 begin
 	perform rowcast.write_capture();
+	if exists (select from pg_proc where oid = 'rowcast.capture'::regproc and proowner <> current_user::regrole) then
+		grant usage on schema rowcast to rowcast_writer;
+		grant execute on function rowcast.admit(), rowcast.careful_texts(record, record, oid, text[], int) to rowcast_writer;
+		for k in 0..7 loop
+			execute format('grant insert on rowcast.change_%s to rowcast_writer', k);
+		end loop;
+	end if;
 end
 $$;
 comment on function rowcast.admit is 'Whether there is room for a change; rings for the leader where it sleeps. What capture() tests in one condition, for the rows that fail it. Written by rowcast.write_capture().';
 comment on function rowcast.capture is 'The row trigger''s function of a watched table whose values have one text under all settings. Written by rowcast.write_capture().';
 comment on function rowcast.capture_zoned is 'The same for a table with timestamptz, whose text depends on the time zone of the session. 0.8 us more.';
 comment on function rowcast.capture_formatted is 'The same for a table with other types, such as float8, interval, bytea or a range, whose text depends on the settings of the session. 3 us more.';
+comment on function rowcast.capture_foreign is 'The same for a table with a type that is not trusted(), such as an enum of a role that is no superuser.';
 comment on function rowcast.capture_small is 'As capture(), for a table none of whose values can be large: nothing needs to look at the length of its text. 3 us less.';
 comment on function rowcast.capture_small_zoned is 'As capture_zoned(), for a table none of whose values can be large.';
 comment on function rowcast.capture_small_formatted is 'As capture_formatted(), for a table none of whose values can be large.';
@@ -265,5 +289,5 @@ end
 $$;
 comment on function rowcast.capture_truncate is 'The truncate trigger''s function of every watched table and of each of its partitions. Argument: the number of the table.';
 
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

@@ -1,6 +1,7 @@
 -- Rowcast 004: the public functions. `select rowcast.watch('public.book')` is enough to begin.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
 do $$
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);
@@ -62,10 +63,10 @@ returns table (on_table regclass, name text, truncates boolean, clone boolean, e
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 	select t.tgrelid, t.tgname::text, x.truncates, t.tgparentid <> 0, t.tgenabled,
 		t.tgname ~ '^!rowcast' and case
-			when x.truncates then t.tgargs = convert_to(w.args[1], getdatabaseencoding()) || '\x00'
+			when x.truncates then t.tgargs = convert_to(w.args[1], getdatabaseencoding()) || decode('00', 'hex')
 			when t.tgparentid <> 0 then true
 			else t.tgrelid = target and (t.tgtype & 1) = 1 and t.tgfoid = rowcast.capture_of(target) and t.tgargs = (
-				select string_agg(convert_to(a, getdatabaseencoding()) || '\x00', '' order by i) from unnest(w.args) with ordinality u(a, i))
+				select string_agg(convert_to(a, getdatabaseencoding()) || decode('00', 'hex'), '' order by i) from unnest(w.args) with ordinality u(a, i))
 			end
 	from (select target::oid union select relid from pg_partition_tree(target)) p(oid)
 	join pg_trigger t on t.tgrelid = p.oid
@@ -293,13 +294,13 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
 	drop schema rowcast cascade;  -- takes the triggers along: they depend on its functions
 	begin
-		drop role if exists rowcast_owner;
+		drop role if exists rowcast_owner, rowcast_writer;
 	exception when dependent_objects_still_exist or insufficient_privilege then
 		null;  -- another database of this cluster has Rowcast too, or it was installed by a role that is no superuser
 	end;
 end
 $$;
-comment on function rowcast.uninstall is 'Removes Rowcast: its triggers on every table, its schema, its role. Waits for running transactions, so set lock_timeout.';
+comment on function rowcast.uninstall is 'Removes Rowcast: its triggers on every table, its schema, its roles. Waits for running transactions, so set lock_timeout.';
 
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

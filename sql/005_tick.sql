@@ -1,6 +1,7 @@
 -- Rowcast 005: ticks. What the leader calls.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
 do $$
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);
@@ -212,5 +213,5 @@ end
 $$;
 comment on function rowcast.maintain is 'Keeps the log within its limits: moves writers on, notes a gap where changes were turned away, sums the counts of new ticks, sweeps pruned ones. Returns ''prune'' where rowcast.prune() is due, ''index'' where rowcast.index_leaf() is, ''jumped'' where the clock is not what was expected: then nothing was done, and rowcast.clock_jumped() is due. Called by the leader every second.';
 
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

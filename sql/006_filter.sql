@@ -1,6 +1,7 @@
 -- Rowcast 006: filters. What the conditions of the filter language are made of; none of it raises an error on any row.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
 do $$
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);
@@ -24,7 +25,7 @@ begin
 			from (
 				select t[1] as token, i, sum(case when t[1] in ('{', '[') then 1 when t[1] in ('}', ']') then -1 else 0 end)
 					over (order by i) as depth
-				from regexp_matches(row_json, '"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"]+', 'g') with ordinality r(t, i)
+				from regexp_matches(row_json, E'"(?:[^"\\\\]|\\\\.)*"|[][{},:]|[^][{},:"]+', 'g') with ordinality r(t, i)
 			) d
 		) m
 		window of_member as (partition by member)
@@ -58,7 +59,7 @@ comment on function rowcast.field_with_care is 'As rowcast.field(), for a row th
 create or replace function rowcast.field(row_json text, column_name text) returns text
 language sql immutable as $$
 	-- Escapes like \u0000 cannot be read, nor can 6,000 levels: 8 kB nest at most 4,096 levels deep.
-	select case when octet_length(row_json) <= 8192 and strpos(row_json, '\u') = 0
+	select case when octet_length(row_json) <= 8192 and strpos(row_json, E'\\u') = 0
 		then row_json::json operator(pg_catalog.->>) column_name
 		else rowcast.field_with_care(row_json, column_name) end
 $$;
@@ -68,7 +69,7 @@ create or replace function rowcast.compare(a text, b text) returns int
 language plpgsql immutable strict parallel safe as $$
 declare
 	-- What the filter language takes for a number; any of 15,000 characters fits PostgreSQL's numeric.
-	number constant text := '^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$';
+	number constant text := E'^[+-]?(\\d+(\\.\\d*)?|\\.\\d+)([eE][+-]?\\d{1,3})?$';
 begin
 	if length(a) <= 15000 and length(b) <= 15000 and a ~ number and b ~ number then
 		return pg_catalog.numeric_cmp(a::numeric, b::numeric);
@@ -78,5 +79,5 @@ end
 $$;
 comment on function rowcast.compare is 'Less than, equal to or greater than 0 as a is to b: as exact decimal numbers where both look like numbers, else as text by code point.';
 
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

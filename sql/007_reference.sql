@@ -1,6 +1,7 @@
 -- Rowcast 007: references. When a row changes, the rows that reference it are announced.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
 do $$
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);
@@ -10,11 +11,23 @@ begin
 end
 $$;
 
+create or replace function rowcast.base_type(type oid) returns oid
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	with recursive base as (
+		select type as oid
+		union
+		select t.typbasetype from base b join pg_type t on t.oid = b.oid where t.typtype = 'd'
+	)
+	select b.oid from base b join pg_type t on t.oid = b.oid where t.typtype <> 'd'
+$$;
+comment on function rowcast.base_type is 'What a domain is of; any other type is itself.';
+
+drop function if exists rowcast.referencing();
 create or replace function rowcast.referencing()
 returns table (id text, parent_id int, parent oid, child oid, child_schema text, child_name text, constraint_name text,
-	columns text[], types text[], referenced text[], cheap boolean, redacted text[])
+	columns text[], types text[], referenced text[], conditions text[], cheap boolean, comparable boolean, redacted text[])
 language sql stable set search_path = pg_catalog, pg_temp as $$
-	select f.oid::text, r.id, r.oid, f.conrelid, w.schema, w.name, f.conname::text, k.columns, k.types, k.referenced,
+	select f.oid::text, r.id, r.oid, f.conrelid, w.schema, w.name, f.conname::text, k.columns, k.types, k.referenced, k.conditions,
 		exists (
 			select from pg_index i
 			where i.indrelid = f.conrelid and i.indisvalid and i.indpred is null
@@ -24,21 +37,31 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 		-- Without an index: a table that fits 50 pages is read whole in a tenth of a millisecond.
 		or (select coalesce(sum(pg_relation_size(p.relid)), 0)
 			from (select relid from pg_partition_tree(f.conrelid) union select f.conrelid) p) <= 50 * 8192,
+		k.comparable and not f.confkey::int[] && r.redacted,
 		(select array_agg(c.attname::text) from rowcast.relation o join pg_attribute c on c.attrelid = o.oid and c.attnum = any (o.redacted)
 			where o.oid = f.conrelid)
 	from rowcast.relation r
 	join pg_constraint f on f.confrelid = r.oid and f.contype = 'f' and f.conparentid = 0
 	join rowcast.watchable() w on w.oid = f.conrelid
+	-- As the foreign key compares: by its own operators, the parent's value read as their left type.
 	cross join lateral (
 		select array_agg(c.attname::text order by u.n) as columns,
-			array_agg(format_type(c.atttypid, c.atttypmod) order by u.n) as types,
-			array_agg(p.attname::text order by u.n) as referenced
-		from unnest(f.conkey, f.confkey) with ordinality u(child, parent, n)
+			array_agg(format_type(case when l.typtype = 'p' then rowcast.base_type(p.atttypid) else o.oprleft end, -1) order by u.n) as types,
+			array_agg(p.attname::text order by u.n) as referenced,
+			array_agg(format('k.v%s operator(%I.%s) t.%I%s', u.n, s.nspname, o.oprname, c.attname,
+				case when x.casts then '::' || format_type(o.oprright, -1) else '' end) order by u.n) as conditions,
+			-- A cast of an untrusted type may be its owner's function. Arrays and rows are not text in JSON.
+			bool_and(not (x.casts and not rowcast.trusted(c.atttypid)) and b.typtype <> 'c' and b.typcategory <> 'A') as comparable
+		from unnest(f.conkey, f.confkey, f.conpfeqop) with ordinality u(child, parent, operator, n)
 		join pg_attribute c on c.attrelid = f.conrelid and c.attnum = u.child
-		join pg_attribute p on p.attrelid = f.confrelid and p.attnum = u.parent) k
+		join pg_attribute p on p.attrelid = f.confrelid and p.attnum = u.parent
+		join pg_type b on b.oid = rowcast.base_type(p.atttypid)
+		join pg_operator o on o.oid = u.operator join pg_namespace s on s.oid = o.oprnamespace
+		join pg_type l on l.oid = o.oprleft join pg_type t on t.oid = o.oprright
+		cross join lateral (select t.typtype <> 'p' and rowcast.base_type(c.atttypid) <> o.oprright as casts) x) k
 	where r.watched and r."references" and has_table_privilege(f.conrelid, 'select') and has_schema_privilege(w.schema, 'usage')
 $$;
-comment on function rowcast.referencing is 'The foreign keys that lead to watched tables; cheap where the rows behind one are found without reading a large table.';
+comment on function rowcast.referencing is 'The foreign keys that lead to watched tables; cheap where the rows behind one are found without reading a large table, comparable where the log has the key''s value and reading it runs nobody''s function.';
 
 create or replace function rowcast.append_references(target oid, rows text[], extras jsonb[]) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -68,7 +91,9 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.lock_references is 'Waits for another leader''s announce() to end. Part of it.';
 
-create or replace function rowcast.announce(until bigint, max_causes int, max_rows int, out appended bigint, out skipped bigint)
+drop function if exists rowcast.announce(bigint, int, int);
+create or replace function rowcast.announce(until bigint, max_causes int, max_rows int,
+	out appended bigint, out skipped bigint, out failed jsonb)
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $f$
 declare
 	since bigint;
@@ -82,6 +107,7 @@ declare
 begin
 	appended := 0;
 	skipped := 0;
+	failed := '[]';
 	perform rowcast.lock_references();
 	since := (select greatest(referenced, oldest) from rowcast.state);
 	if since >= until then
@@ -91,49 +117,58 @@ begin
 	select snapshot into strict b from rowcast.tick where n = until;
 	for key in
 		select f.* from rowcast.referencing() f
-		where f.cheap and exists (
+		where f.cheap and f.comparable and exists (
 			select from rowcast.tick_count c
 			where c.relation = f.parent_id and c.op = 'U' and c.tick > since and c.tick <= until)
 	loop
 		-- One row that changed many times within these ticks is one cause, its newest change: the rows that reference
 		-- it can only be read as they are now. Where the change moved the key itself, its children have changes of their own.
-		execute format($q$
-			with cause as (
-				select distinct on (%1$s) c.lsn, c.xid, %1$s
-				from rowcast.between($1, $2) c, lateral (select %2$s) v
-				where c.relation = $3 and c.op = 'U' and %3$s
-				order by %1$s, c.lsn desc, c.xid desc),
-			few as (select * from cause order by lsn limit $4),
-			found as (
-				select f.lsn, f.xid, r.row_json, r.cut, row_number() over (partition by f.lsn, f.xid) as n, count(*) over (partition by f.lsn, f.xid) as of
-				from few f cross join lateral (
-					select j.* from %4$s t cross join lateral (
-						select row_to_json(t.*)::text, null::text[] where $7 is null and pg_column_size(t.*) <= $8
-						union all
-						select row_json, cut from rowcast.abbreviate(t.*, $9, coalesce($7, '{}'), $8)
-						where $7 is not null or pg_column_size(t.*) > $8) j(row_json, cut)
-					where %5$s limit $5 + 1) r
-				order by f.lsn)
-			select (select count(*) from cause), (select count(*) from few), array_agg(row_json), array_agg(jsonb_strip_nulls(jsonb_build_object('cut', cut, 'via', jsonb_build_object(
-				'seq', rowcast.seq(lsn, xid), 'relation', $3, 'constraint', $6, 'truncated', of > $5))))
-			from found where n <= $5$q$,
-			(select string_agg(format('v%s', i), ', ') from generate_subscripts(key.referenced, 1) i),
-			(select string_agg(format('rowcast.field(c.after, %L) as v%s', name, i), ', ') from unnest(key.referenced) with ordinality u(name, i)),
-			(select string_agg(format('v%s = rowcast.field(c.before, %L)', i, name), ' and ') from unnest(key.referenced) with ordinality u(name, i)),
-			key.child::regclass,
-			(select string_agg(format('t.%I = f.v%s::%s', name, i, type), ' and ') from unnest(key.columns, key.types) with ordinality u(name, type, i)))
-		into causes, seen, rows, extras using a, b, key.parent_id, max_causes, max_rows, key.constraint_name,
-			key.redacted, (select value::int from rowcast.setting where name = 'max_value'), key.child;
-		skipped := skipped + causes - seen;
-		if cardinality(rows) > 0 then
-			perform rowcast.append_references(key.child, rows, extras);
-			appended := appended + cardinality(rows);
-		end if;
+		begin
+			execute format($q$
+				with cause as (
+					select distinct on (%1$s) c.lsn, c.xid, %1$s
+					from rowcast.between($1, $2) c, lateral (select %2$s) v
+					where c.relation = $3 and c.op = 'U' and %3$s
+					order by %1$s, c.lsn desc, c.xid desc),
+				few as (select * from cause order by lsn limit $4),
+				found as (
+					select f.lsn, f.xid, r.row_json, r.cut, row_number() over (partition by f.lsn, f.xid) as n, count(*) over (partition by f.lsn, f.xid) as of
+					from few f cross join lateral json_to_record(json_build_object(%4$s)) k(%5$s) cross join lateral (
+						select j.* from %6$s t
+						cross join lateral (
+							select case when $7 is null and pg_column_size(t.*) <= $8 then rowcast.json_of(t.*) end as row_json offset 0) w
+						cross join lateral (
+							select w.row_json, null::text[] where w.row_json is not null
+							union all
+							select row_json, cut from rowcast.abbreviate(t.*, $9, coalesce($7, '{}'), $8) where w.row_json is null) j(row_json, cut)
+						where %7$s limit $5 + 1) r
+					order by f.lsn)
+				select (select count(*) from cause), (select count(*) from few), array_agg(row_json), array_agg(jsonb_strip_nulls(jsonb_build_object('cut', cut, 'via', jsonb_build_object(
+					'seq', rowcast.seq(lsn, xid), 'relation', $3, 'constraint', $6, 'truncated', of > $5))))
+				from found where n <= $5$q$,
+				(select string_agg(format('v%s', i), ', ') from generate_subscripts(key.referenced, 1) i),
+				(select string_agg(format('rowcast.field(c.after, %L) as v%s', name, i), ', ') from unnest(key.referenced) with ordinality u(name, i)),
+				(select string_agg(format('v%s = rowcast.field(c.before, %L)', i, name), ' and ') from unnest(key.referenced) with ordinality u(name, i)),
+				-- By way of JSON, because that reads a text by its type alone, where a cast may be somebody's function.
+				(select string_agg(format('%L, f.v%s', 'v' || i, i), ', ') from generate_subscripts(key.referenced, 1) i),
+				(select string_agg(format('v%s %s', i, type), ', ') from unnest(key.types) with ordinality u(type, i)),
+				key.child::regclass, array_to_string(key.conditions, ' and '))
+			into causes, seen, rows, extras using a, b, key.parent_id, max_causes, max_rows, key.constraint_name,
+				key.redacted, (select value::int from rowcast.setting where name = 'max_value'), key.child;
+			skipped := skipped + causes - seen;
+			if cardinality(rows) > 0 then
+				perform rowcast.append_references(key.child, rows, extras);
+				appended := appended + cardinality(rows);
+			end if;
+		exception when others then
+			-- A row that nobody can select, such as one whose virtual column divides by zero: that of this key, and no other's.
+			failed := failed || jsonb_build_object('schema', key.child_schema, 'table', key.child_name, 'constraint', key.constraint_name, 'code', sqlstate);
+		end;
 	end loop;
 	perform rowcast.announced(until);
 end
 $f$;
-comment on function rowcast.announce is 'Appends, for each row that was updated in the ticks up to this one, the rows that reference it: at most max_rows for each cause and foreign key, and for at most max_causes; skipped counts the others. With its own progress in the same transaction, so each is announced exactly once. Reads with the caller''s rights.';
+comment on function rowcast.announce is 'Appends, for each row that was updated in the ticks up to this one, the rows that reference it: at most max_rows for each cause and foreign key, and for at most max_causes; skipped counts the others, failed names the keys whose rows could not be read. With its own progress in the same transaction, so each is announced exactly once. Reads with the caller''s rights.';
 
 drop function if exists rowcast.key_text(text, text);  -- rowcast.field() took its place
 
@@ -143,5 +178,5 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.announce_references is 'Turns the announcement of the rows that reference this table''s rows on or off.';
 
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

@@ -1,6 +1,7 @@
 -- Rowcast 008: rates. Tick counts summed over time, so that a day's rates read thousands of rows.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
 do $$
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);
@@ -56,5 +57,5 @@ $$;
 comment on function rowcast.roll_up is 'Adds the counts of new ticks to rowcast.rate and removes those that are pruned, in pieces. Part of maintain().';
 
 revoke all on all tables in schema rowcast from public;
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

@@ -1,6 +1,7 @@
 -- Rowcast 009: rows. Finds all changes of one row in the whole log, and the tick of any change.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
 do $$
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);
@@ -157,5 +158,5 @@ end
 $f$;
 comment on function rowcast.changes_of_row is 'The newest changes of one row, named by columns and their values as text, with their ticks, newest first. By index in the leaves that have one for these columns; the others, the open one and those closed a moment ago, are read whole: each is a twentieth of max_log.';
 
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

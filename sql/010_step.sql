@@ -1,6 +1,7 @@
 -- Rowcast 010: the leader's step. One round trip from a ring to the rows.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
 do $$
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);
@@ -34,5 +35,5 @@ end
 $$;
 comment on function rowcast.step is 'Advances the tick and returns its changes, newest first, where there are 1 to max_changes; else one row without a change. settled: every transaction below the barrier has ended. The client has the rows before they are durable, and may use them once the statement has completed.';
 
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

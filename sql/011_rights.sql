@@ -1,6 +1,7 @@
 -- Rowcast 011: rights. Who may do what besides the owner of schema rowcast.
 begin;
 set local client_min_messages = warning;
+set local standard_conforming_strings = on;
 do $$
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);
@@ -27,5 +28,5 @@ end
 $$;
 comment on function rowcast.grant_reading is 'Lets a role run a server on what is installed: read the log, make ticks and keep the log within its limits; not choose what is watched, what is redacted, or the limits. To be called again after an upgrade. References are announced of tables that the role may read.';
 
-revoke all on all functions in schema rowcast from public;
+do $$ begin perform rowcast.close_functions(); end $$;
 commit;

@@ -79,3 +79,54 @@ test('a row that nobody can select holds up no other reference', async () => {
 	await viewer.until('three references', () => of().length === 3);
 	viewer.close();
 });
+
+test('a key is followed as it compares, whatever its types; one that cannot be is told, and holds up no other', async () => {
+	await run(`
+		create table wide (id bigint primary key, n int);
+		create table narrow (id int primary key, wide int references wide);
+		create table padded (id char(5) primary key, n int);
+		create table varying (id int primary key, padded varchar references padded);
+		create table pair (a int, b text, n int, primary key (a, b));
+		create table pairing (id int primary key, a int, b text, foreign key (a, b) references pair);
+		create table node (id int primary key, up int references node, other int references node, n int);
+		create schema far; create table far.away (id int primary key, author int references author);
+		create table listed (ids int[] primary key, n int);
+		create table listing (id int primary key, ids int[] references listed);
+		create table hidden (ssn int primary key, n int);
+		create table hiding (id int primary key, ssn int references hidden);
+		insert into wide values (1, 0), (5000000000, 0); insert into narrow values (1, 1);
+		insert into padded values ('ab', 0); insert into varying values (1, 'ab');
+		insert into pair values (1, 'x', 0), (1, 'y', 0); insert into pairing values (1, 1, 'x'), (2, 1, 'y'), (3, 1, null);
+		insert into node values (1, null, null, 0), (2, 1, 1, 0);
+		insert into far.away values (1, 1);
+		insert into listed values ('{1,2}', 0); insert into listing values (1, '{1,2}');
+		insert into hidden values (1, 0); insert into hiding values (1, 1);
+		select rowcast.watch_all(), rowcast.redact('hidden', 'ssn')`);
+	const viewer = await connect(server.url);
+	await viewer.subscribe();
+	await run(`
+		begin; update listed set n = 1; update hidden set n = 1; update wide set n = 1; update padded set n = 1;
+		update pair set n = 1 where b = 'x'; update node set n = 1 where id = 1; update author set name = 'Ada III' where id = 1; commit`);
+	const of = () =>
+		viewer.changes
+			.filter(({ op }) => op === 'REFERENCE')
+			.map(({ table, key, via }) => `${table} ${key!.id} ${via!.constraint}`)
+			.sort();
+	await viewer.until('the last of them', () => of().length >= 9);
+	expect(of()).toEqual([
+		'away 1 away_author_fkey',
+		'book 1 book_author_fkey',
+		'book 2 book_author_fkey',
+		'book 3 book_author_fkey',
+		'narrow 1 narrow_wide_fkey',
+		'node 2 node_other_fkey',
+		'node 2 node_up_fkey',
+		'pairing 1 pairing_a_b_fkey',
+		'varying 1 varying_padded_fkey'
+	]);
+	const problem = (name: string) => viewer.tables.find(({ table }) => table === name)?.problem;
+	await viewer.until('the problems', () => Boolean(problem('listing') && problem('hiding')));
+	expect(problem('listing')).toContain('the log has no text of its key (ids) that can be compared');
+	expect(problem('hiding')).toContain('the log has no text of its key (ssn)');
+	viewer.close();
+});

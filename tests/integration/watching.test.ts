@@ -2,6 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { majors, useDatabase } from '../support/database.ts';
 import { follow, withClients, type Following } from '../support/follow.ts';
 import { withClient } from '../support/postgres.ts';
+import { connect, startRowcast, type Viewer } from '../support/rowcast.ts';
+
+const database = useDatabase();
 
 describe.each(majors())('with watch all on PostgreSQL %i', (major) => {
 	const database = useDatabase({ major });
@@ -137,4 +140,22 @@ describe.each(majors())('with watch all on PostgreSQL %i', (major) => {
 			await following.close();
 		});
 	});
+});
+
+test('a table that is named to be watched, dropped and made again is watched again', async () => {
+	const { url } = database();
+	await withClient(url, (db) => db.query('create table named (id int primary key)'));
+	const server = await startRowcast({ env: { DATABASE_URL: url, ROWCAST_WATCH: 'public.named' } });
+	const viewer = await connect(server.url);
+	await viewer.subscribe();
+	const watched = ({ tables }: Viewer) => tables.some(({ table, watched }) => table === 'named' && watched);
+	expect(watched(viewer)).toBe(true);
+	await withClient(url, (db) => db.query('drop table named'));
+	await viewer.until('that it is gone', (now) => !watched(now));
+	await withClient(url, (db) => db.query('create table named (id int primary key)'));
+	await viewer.until('that it is watched', watched, 5_000);
+	await withClient(url, (db) => db.query('insert into named values (1)'));
+	await viewer.until('the change', ({ changes }) => changes.length === 1);
+	viewer.close();
+	await server.stop();
 });

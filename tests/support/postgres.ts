@@ -86,13 +86,18 @@ export interface Template {
 /** A fresh database on a cluster: empty, or a clone of the template. */
 export async function createDatabase(
 	clusterUrl: string,
-	{ template, name = `test_${randomUUID().replaceAll('-', '')}` }: { template?: Template; name?: string } = {}
+	{
+		template,
+		name = `test_${randomUUID().replaceAll('-', '')}`,
+		encoding
+	}: { template?: Template; name?: string; encoding?: string } = {}
 ): Promise<Database> {
 	const quoted = pg.escapeIdentifier(name);
 	await withClient(clusterUrl, async (client) => {
 		if (template) await makeTemplate(client, clusterUrl, template);
 		await client.query(
-			`create database ${quoted} template ${template ? pg.escapeIdentifier(template.name) : 'template0'}`
+			`create database ${quoted} template ${template ? pg.escapeIdentifier(template.name) : 'template0'}` +
+				(encoding ? ` encoding '${encoding}' lc_collate 'C' lc_ctype 'C'` : '')
 		);
 	});
 	return {

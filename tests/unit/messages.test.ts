@@ -68,6 +68,9 @@ describe('a complaint names the part and what is wrong with it', () => {
 		],
 		[messages.rates, { from: 'yesterday' }, '`from` must be a time like 2026-01-31T12:00:00.000000Z.'],
 		[messages.rates, { from: '2026-13-01T00:00:00Z' }, '`from` is no time that exists.'],
+		[messages.rates, { from: '2026-02-30T00:00:00Z' }, '`from` is no time that exists.'],
+		[messages.rates, { from: '0000-01-01T00:00:00Z' }, '`from` is no time that exists.'],
+		[messages.rates, { from: '2026-11-24T00:00:00+23:59' }, '`from` is no time that exists.'],
 		[
 			messages.rates,
 			{ from: '2026-01-02T00:00:00Z', to: '2026-01-01T00:00:00Z', buckets: 5 },

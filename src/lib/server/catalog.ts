@@ -7,8 +7,8 @@ export type { Relations };
 
 export const nameOf = ({ schema, table }: TableName) => JSON.stringify([schema, table]);
 
-/** Reads nothing until the first `refresh()`. */
-export function makeCatalog(pool: Pick<pg.Pool, 'query'>): Relations {
+/** Reads nothing until the first `refresh()`. `changed`: told of each that found something new, whoever asked for it. */
+export function makeCatalog(pool: Pick<pg.Pool, 'query'>, changed = () => {}): Relations {
 	let fingerprint = '';
 	let tables: TableInfo[] = [];
 	let byId = new Map<string, ReturnType<Relations['relation']>>();
@@ -48,6 +48,7 @@ export function makeCatalog(pool: Pick<pg.Pool, 'query'>): Relations {
 				byName.set(nameOf(table), [...(byName.get(nameOf(table)) ?? []), id]);
 			}
 			fingerprint = now;
+			changed();
 			return true;
 		}
 	};
@@ -90,9 +91,11 @@ const TABLES = `
 	from rowcast.watchable() w left join rowcast.relation r on r.oid = w.oid
 	order by w.schema, w.name`;
 
-/** Tables that are not searched for rows that reference a changed one, because it would mean reading them whole. */
+/** Tables that are not searched for rows that reference a changed one: it would mean reading them whole, or guessing. */
 const UNINDEXED = `
-	select child_schema as schema, child_name as table, format(
-		'Its rows are not announced when %s changes: that needs an index. Run: create index concurrently on %s (%s)',
-		parent::regclass, child::regclass, (select string_agg(format('%I', name), ', ') from unnest(columns) name)) as problem
-	from rowcast.referencing() where not cheap`;
+	select child_schema as schema, child_name as table, format('Its rows are not announced when %s changes: ', parent::regclass) ||
+		case when comparable then format('that needs an index. Run: create index concurrently on %s (%s)',
+			child::regclass, (select string_agg(format('%I', name), ', ') from unnest(columns) name))
+		else format('the log has no text of its key (%s) that can be compared.',
+			(select string_agg(format('%I', name), ', ') from unnest(referenced) name)) end as problem
+	from rowcast.referencing() where not cheap or not comparable`;

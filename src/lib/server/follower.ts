@@ -32,6 +32,10 @@ const NOTICE_SILENCE = `
 	from pg_settings where name in ('idle_session_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count')`;
 const MAINTAIN = 'select rowcast.maintain($1) as due';
 const PRUNE = `select case when rowcast.maintain($1) = 'prune' then rowcast.prune() end`;
+/** So many failures to keep the log are no accident. */
+const FAILURES = 3;
+const UNKEPT_MESSAGE =
+	'Rowcast cannot keep its log within its limits: once it is full, changes are lost. The server’s log says why; an event trigger that fails for role rowcast_owner is a likely cause.';
 /** The leader told the log of a jump within. */
 const JUMP_KNOWN_MS = 60_000;
 const RETRY_MS = [100, 250, 500, 1_000, 2_000];
@@ -60,7 +64,9 @@ export function makeFollower({
 	wanted,
 	events
 }: FollowerOptions): Follower {
-	const catalog = makeCatalog(pool);
+	/** The catalogue has something that viewers were not told. */
+	let untold = false;
+	const catalog = makeCatalog(pool, () => (untold = true));
 	const reader = makeReader(pool, catalog);
 	const references = makeReferences(pool, log, () => leader?.ring());
 	let closed = false;
@@ -78,12 +84,20 @@ export function makeFollower({
 	let leader: Leader | undefined;
 	/** A pooler lends out the sessions. */
 	let pooled = false;
+	/** How often in a row the log could not be kept. */
+	let failures = 0;
 	/** Ends the session under way. */
 	let interrupt = (_error: Error) => {};
 	let wake = () => {};
 	let finished: Promise<void> | undefined;
 
-	function tell(next: State['database'], message = pooled ? POOLED_MESSAGE : undefined) {
+	/** What to do where it is followed, and not as it could be. */
+	function advice(): string | undefined {
+		if (failures >= FAILURES) return UNKEPT_MESSAGE;
+		return pooled ? POOLED_MESSAGE : undefined;
+	}
+
+	function tell(next: State['database'], message = advice()) {
 		if (state.database === next && state.message === message) return;
 		const since = state.database === next ? state.since : new Date().toISOString();
 		state = {
@@ -181,8 +195,14 @@ export function makeFollower({
 		epoch = rows[0].epoch;
 		if (!pooled) await client.query('listen rowcast_tick');
 		await watchConfigured(client, config, catalog, log);
-		if (await catalog.refresh()) events.tables(catalog.tables());
+		await catalog.refresh();
+		tellTables();
 		if (changed) events.epoch(epoch);
+	}
+
+	function tellTables() {
+		if (untold) events.tables(catalog.tables());
+		untold = false;
 	}
 
 	/**
@@ -260,46 +280,56 @@ export function makeFollower({
 			});
 	}
 
-	/** Keeps the log within its limits (as leader) and the catalogue current. */
+	/** As leader: keeps the log within its limits. */
+	async function keepLog() {
+		const { rows } = await pool.query(MAINTAIN, [clock.expected()]);
+		if (rows[0].due === 'prune') {
+			// Asked again, because several servers do this where a pooler keeps them from having a leader.
+			await pool.query(PRUNE, [clock.expected()]).catch((err) => {
+				if (err.code !== '55P03') throw err; // someone still writes there: next time
+			});
+		} else if (rows[0].due === 'index') {
+			indexLeaf();
+		}
+	}
+
+	/** Keeps the log and the catalogue, and tells what is new in either. */
 	async function keepHouse() {
 		// Who takes the lead meanwhile keeps the log from the next time on, once it knows whether the clock jumped.
 		const leads = leader;
 		await mindClock(pool, leads);
+		let failure: unknown;
 		if (leads) {
 			// Ticks without a cause, so that the next cause has few of them to look through; and what a leader before left.
 			announce();
-			const { rows } = await pool.query(MAINTAIN, [clock.expected()]);
-			if (rows[0].due === 'prune') {
-				// Asked again, because several servers do this where a pooler keeps them from having a leader.
-				await pool.query(PRUNE, [clock.expected()]).catch((err) => {
-					if (err.code !== '55P03') throw err; // someone still writes there: next time
-				});
-			} else if (rows[0].due === 'index') {
-				indexLeaf();
+			try {
+				await keepLog();
+				failures = 0;
+			} catch (err) {
+				failure = err;
+				failures++;
+				// What was turned away is noted in a transaction of its own: that of maintain() was undone with it.
+				await pool.query('select rowcast.note_gap()');
 			}
-		}
+		} else failures = 0;
 		oldest = (await reader.bounds()).oldest;
 		for (const gap of await reader.gaps(gapsSeen)) {
 			events.gap(gap);
 			gapsSeen = BigInt(gap.until);
 		}
-		const changed = await catalog.refresh();
-		if (leader && (changed || catalog.problems.size > 0)) {
+		await catalog.refresh();
+		if (leader && (untold || catalog.problems.size > 0)) {
 			const client = await pool.connect();
 			try {
-				await watchConfigured(
-					client,
-					{ ...config, watch: config.watch === 'all' ? 'all' : null },
-					catalog,
-					log
-				);
+				await watchConfigured(client, config, catalog, log, false);
 			} finally {
 				client.release();
 			}
-			if ((await catalog.refresh()) || changed) events.tables(catalog.tables());
-		} else if (changed) {
-			events.tables(catalog.tables());
+			await catalog.refresh();
 		}
+		tellTables();
+		tell(state.database);
+		if (failure) throw failure;
 	}
 
 	/** One connection's life. */

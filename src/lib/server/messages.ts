@@ -25,7 +25,13 @@ const time = v.pipe(
 		/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/,
 		'must be a time like 2026-01-31T12:00:00.000000Z'
 	),
-	v.check((text) => !Number.isNaN(Date.parse(text)), 'is no time that exists')
+	// Date.parse takes 30 February for 1 March, and years and zones that PostgreSQL does not have.
+	v.check((text) => {
+		const day = Date.parse(`${text.slice(0, 10)}T00:00:00Z`);
+		const exists =
+			!Number.isNaN(Date.parse(text)) && new Date(day).toISOString().startsWith(text.slice(0, 10));
+		return exists && !text.startsWith('0000') && !/[+-](1[6-9]|2\d):\d\d$/.test(text);
+	}, 'is no time that exists')
 );
 const limit = v.pipe(
 	v.number('must be a number'),

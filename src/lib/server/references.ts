@@ -36,7 +36,12 @@ export function makeReferences(pool: pg.Pool, log: Log, appended: () => void): R
 				MAX_ROWS
 			]);
 			await client.query('commit');
-			const [{ appended: count, skipped }] = rows;
+			const [{ appended: count, skipped, failed }] = rows;
+			if (failed !== '[]')
+				log.warn(
+					{ tick: String(until), failed },
+					'references were not announced: their rows could not be read'
+				);
 			if (skipped !== '0') {
 				log.warn(
 					{ tick: String(until), skipped },
@@ -51,9 +56,8 @@ export function makeReferences(pool: pg.Pool, log: Log, appended: () => void): R
 				() => client.release(),
 				() => client.release(true)
 			);
-			// Too long; or a row that nobody can select, such as one whose virtual column divides by zero.
-			if (!/^(57014|22...)$/.test((err as { code?: string }).code ?? '')) throw err;
-			log.warn({ tick: String(until), err }, 'references were not announced: they could not be looked up');
+			if ((err as { code?: string }).code !== '57014') throw err;
+			log.warn({ tick: String(until), err }, 'references were not announced: looking them up took too long');
 			await pool.query('select rowcast.announced($1)', [until]);
 		}
 	}

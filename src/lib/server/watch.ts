@@ -12,26 +12,28 @@ import type { Config } from './types.ts';
  */
 export const LOCK_TIMEOUT_MS = 300;
 
-/** Notes the redacted columns and watches the tables that are to be watched and are not. Problems go to the catalogue. */
+/**
+ * Notes the redacted columns and watches the tables that are to be watched and are not. Problems go to the catalogue.
+ * `first`: a table that is named and not there is a mistake; later it may have been dropped, to be made again.
+ */
 export async function watchConfigured(
 	client: pg.ClientBase,
 	{ watch, redact }: Pick<Config, 'watch' | 'redact'>,
 	catalog: Relations,
-	log: Log
+	log: Log,
+	first = true
 ): Promise<void> {
 	const { rows } = await client.query<{ oid: string; schema: string; name: string; state: string }>(
 		'select oid, schema, name, rowcast.trigger_state(oid) as state from rowcast.watchable()'
 	);
 	const tables = rows.map(({ oid, schema, name, state }) => ({ oid, state, schema, table: name }));
-	if (Array.isArray(watch)) {
-		const missing = watch.find((wanted) => !tables.some((table) => nameOf(table) === nameOf(wanted)));
-		if (missing) {
-			throw new StartError(
-				`ROWCAST_WATCH names ${missing.schema}.${missing.table}, which is no table of this database.`
-			);
-		}
+	const named = Array.isArray(watch) ? watch : [];
+	for (const missing of named.filter((each) => !tables.some((table) => nameOf(table) === nameOf(each)))) {
+		const problem = `ROWCAST_WATCH names ${missing.schema}.${missing.table}, which is no table of this database.`;
+		if (first) throw new StartError(problem);
+		note(missing, problem);
 	}
-	const wanted = new Set(Array.isArray(watch) ? watch.map(nameOf) : []);
+	const wanted = new Set(named.map(nameOf));
 	for (const table of tables) {
 		const columns = redact.filter((each) => matches(each, table));
 		const due = (watch === 'all' || wanted.has(nameOf(table))) && table.state !== 'watched';
@@ -53,10 +55,13 @@ export async function watchConfigured(
 			await client.query('rollback');
 			const problem = problemOf(err);
 			if (!problem) throw err;
-			if (!catalog.problems.has(nameOf(table)))
-				log.warn({ schema: table.schema, table: table.table }, problem);
-			catalog.problems.set(nameOf(table), problem);
+			note(table, problem);
 		}
+	}
+
+	function note(table: TableName, problem: string) {
+		if (!catalog.problems.has(nameOf(table))) log.warn({ schema: table.schema, table: table.table }, problem);
+		catalog.problems.set(nameOf(table), problem);
 	}
 }
 

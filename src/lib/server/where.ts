@@ -144,7 +144,8 @@ function signOf({ kind, text }: { kind: 'text' | 'number'; text: string }): stri
 /** False only for rows that do not have the value. Other ways to write it: escapes in a json column, exponents. */
 function mayHave(column: ColumnRef, sign: string, kind: 'text' | 'number', bind: Bind): string {
 	const row = source(column);
-	const otherwise = kind === 'text' ? `strpos(${row}, '\\u') > 0` : `${row} ~ '\\\\u|[0-9.][eE][+-]?[0-9]'`;
+	const otherwise =
+		kind === 'text' ? `strpos(${row}, E'\\\\u') > 0` : `${row} ~ E'\\\\\\\\u|[0-9.][eE][+-]?[0-9]'`;
 	return `coalesce(strpos(${row}, ${bind(sign)}) > 0 or ${otherwise}, false)`;
 }
 
