@@ -213,7 +213,8 @@ begin
 	if missing is not null then
 		raise exception '% has no column %', target, missing using errcode = 'undefined_column';
 	end if;
-	if rowcast.set_redacted(target, columns) and rowcast.trigger_state(target) <> 'not watched' then
+	perform rowcast.set_redacted(target, columns);
+	if rowcast.trigger_state(target) = 'out of date' then
 		perform rowcast.watch(target);
 	end if;
 end

@@ -103,12 +103,14 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))('redaction o
 			create table visit_1 (page text, gone int, token text, day int not null, id int not null);
 			alter table visit_1 drop column gone;
 			alter table visit attach partition visit_1 for values from (0) to (10);
-			create table tenant (id int primary key, secret json)`);
+			create table tenant (id int primary key, secret json);
+			create table plain (id int primary key)`);
 		const following = await follow(cluster.connectionString, {
 			redact: [
 				{ schema: '*', table: 'person', column: 'password' },
 				{ schema: '*', table: 'person', column: 'card' },
 				{ schema: 'public', table: '*', column: 'token' },
+				{ schema: '*', table: '*', column: 'pin' },
 				{ schema: 'public', table: 'tenant', column: '*' }
 			]
 		});
@@ -127,6 +129,10 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))('redaction o
 		await db.query('update person set phrase = $1', [canary(6)]);
 		await db.query('alter table person add column first text; alter table person drop column name');
 		await db.query('update person set phrase = $1', [canary(7)]);
+		// In the transaction that adds them, and before anybody looks.
+		await db.query(`begin; alter table person add column pin text, add column plain text;
+			update person set pin = '${canary(14)}'; commit`);
+		await db.query(`update person set pin = '${long(15)}', plain = 'PLAIN3'`);
 		await db.query('begin; insert into person values (2, $1)'.replace('$1', `'${canary(8)}'`) + '; rollback');
 		await db.query('insert into visit (id, day, token, page) values (1, 1, $1, $2)', [canary(9), 'PLAIN1']);
 		await db.query('insert into visit_1 (id, day, token, page) values (2, 2, $1, $2)', [
@@ -136,12 +142,19 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))('redaction o
 		await db.query('update visit set token = $1', [long(11)]);
 		await db.query('alter table visit rename token to ticket');
 		await db.query('update visit set ticket = $1', [canary(12)]);
+		await db.query('alter table visit add column ip text; alter table visit rename ip to pin');
+		await db.query(`insert into visit (id, day, pin, page) values (3, 1, '${canary(16)}', 'PLAIN4')`);
 		await db.query(String.raw`insert into tenant values (1, '{"a": "${canary(13)} \u0000"}')`);
+		await db.query(`alter table plain add column pin text; insert into plain values (1, '${canary(17)}')`);
 		await db.query('delete from person; delete from visit; delete from tenant');
 		await db.query(`insert into person (id, first) values (9, 'the last')`);
 		await following.until('the last', ({ ticks }) =>
 			ticks.some(({ changes }) => changes.some(({ after }) => after?.includes('the last')))
 		);
+		// The triggers know them by now.
+		await expect
+			.poll(async () => (await db.query('select stale from rowcast.state')).rows[0].stale, { timeout: 5_000 })
+			.toEqual([]);
 		const told = following.ticks.flatMap(({ changes }) => changes);
 		await following.close();
 

@@ -128,3 +128,61 @@ test(
 		expect(down[0]).toBeLessThan(6_000);
 	}
 );
+
+test('a handler is not called again before it is done, also over a cut', async () => {
+	const subscribed: Socket[] = [];
+	const url = await serve((socket, { after }, answer) => {
+		const from = Number(after?.tick ?? 0);
+		answer({ ok: true, tick: `${from}`, gap: null });
+		subscribed.push(socket);
+		if (from < 2) socket.emit('tick', message(from, from + 1, [from + 1]), () => {});
+	});
+	const live = connect(url);
+	closers.push(() => live.close());
+	const seen: string[] = [];
+	let finish = () => {};
+	live.subscribe(
+		{ mode: 'stream' },
+		{
+			async tick({ tick }) {
+				seen.push(`begin ${tick}`);
+				await new Promise<void>((resolve) => (finish = resolve));
+				seen.push(`end ${tick}`);
+			}
+		}
+	);
+	await until(() => seen.length === 1);
+	subscribed[0]!.conn.close();
+	await until(() => subscribed.length === 2);
+	expect(seen).toEqual(['begin 1']);
+	finish();
+	await until(() => seen.length === 3);
+	finish();
+	await until(() => seen.length === 4);
+	expect(seen).toEqual(['begin 1', 'end 1', 'begin 2', 'end 2']);
+});
+
+test('a handler that fails ends the subscription and is told to error', async () => {
+	let acknowledged = 0;
+	const url = await serve((socket, _, answer) => {
+		answer({ ok: true, tick: '0', gap: null });
+		socket.emit('tick', message(0, 1, [1]), () => acknowledged++);
+		socket.emit('tick', message(1, 2, [2]), () => acknowledged++);
+	});
+	const live = connect(url);
+	closers.push(() => live.close());
+	const seen: string[] = [];
+	live.subscribe(
+		{ mode: 'stream' },
+		{
+			async tick({ tick }) {
+				seen.push(tick);
+				throw new Error('no room');
+			},
+			error: ({ message }) => void seen.push(message)
+		}
+	);
+	await until(() => seen.length >= 2);
+	expect(seen).toEqual(['1', 'no room']);
+	expect(acknowledged).toBe(0);
+});

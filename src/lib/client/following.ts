@@ -33,6 +33,8 @@ export class Following {
 	#state: 'waiting' | 'asking' | 'following' | 'stopped' = 'waiting';
 	/** How much of a large tick was given: after a cut its parts come again from the first. */
 	#begun: { tick: string; seq: string } | null = null;
+	/** Handlers that are not done yet. */
+	#busy: Promise<void> | null = null;
 	/** Answers to a question asked before the last pause are not ours. */
 	#round = 0;
 
@@ -58,7 +60,7 @@ export class Following {
 				if (round !== this.#round) return;
 				this.cursor = { epoch, tick };
 				this.#state = 'following';
-				if (gap) this.handlers.gap?.(gap);
+				if (gap) void this.#tell(() => this.handlers.gap?.(gap));
 			},
 			(error) => {
 				if (round !== this.#round) return;
@@ -85,15 +87,38 @@ export class Following {
 			const later = begun?.tick === message.tick && BigInt(begun.seq) > BigInt(seq) ? begun.seq : seq;
 			this.#begun = { tick: message.tick, seq: later };
 		} else this.cursor = { epoch: this.cursor.epoch, tick: message.tick };
-		await this.handlers.tick(begun?.tick === message.tick ? beyond(message, BigInt(begun.seq)) : message);
-		ack?.();
+		const news = begun?.tick === message.tick ? beyond(message, BigInt(begun.seq)) : message;
+		try {
+			await this.#tell(() => this.handlers.tick(news));
+		} catch (error) {
+			// What comes next may build on what was not taken: nothing comes.
+			this.stop();
+			if (!this.handlers.error) throw error;
+			this.handlers.error(error as Error);
+			return;
+		}
+		if (this.#state !== 'stopped') ack?.();
 	}
 
 	missed(gap: Gap): void {
 		if (this.#state !== 'following' || !this.cursor) return;
 		if (BigInt(gap.until) > BigInt(this.cursor.tick))
 			this.cursor = { epoch: this.cursor.epoch, tick: gap.until };
-		this.handlers.gap?.(gap);
+		void this.#tell(() => this.handlers.gap?.(gap));
+	}
+
+	/** Calls a handler as soon as those before it are done, in the order of arrival, also over a cut. */
+	#tell(handler: () => void | Promise<void>): void | Promise<void> {
+		const call = () => (this.#state === 'stopped' ? undefined : handler());
+		const told = this.#busy ? this.#busy.then(call) : call();
+		if (!told) return;
+		const done: Promise<void> = told
+			.catch(() => {})
+			.then(() => {
+				if (this.#busy === done) this.#busy = null;
+			});
+		this.#busy = done;
+		return told;
 	}
 
 	pause(): void {

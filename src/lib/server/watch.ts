@@ -27,6 +27,13 @@ export async function watchConfigured(
 		'select oid, schema, name, rowcast.trigger_state(oid) as state from rowcast.watchable()'
 	);
 	const tables = rows.map(({ oid, schema, name, state }) => ({ oid, state, schema, table: name }));
+	if (first) {
+		// A role that only reads has no say in it.
+		const { rows } = await client.query(
+			`select has_function_privilege('rowcast.set_redaction(jsonb)', 'execute') as may`
+		);
+		if (rows[0].may) await client.query('select rowcast.set_redaction($1)', [JSON.stringify(redact)]);
+	}
 	const named = Array.isArray(watch) ? watch : [];
 	for (const missing of named.filter((each) => !tables.some((table) => nameOf(table) === nameOf(each)))) {
 		const problem = `ROWCAST_WATCH names ${missing.schema}.${missing.table}, which is no table of this database.`;
