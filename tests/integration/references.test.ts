@@ -130,3 +130,24 @@ test('a key is followed as it compares, whatever its types; one that cannot be i
 	expect(problem('hiding')).toContain('the log has no text of its key (ssn)');
 	viewer.close();
 });
+
+test('a key whose table grows too large to be read whole is told, with the index that is missing, and not followed', async () => {
+	await run(`
+		create table small (id int primary key, n int);
+		create table growing (id serial primary key, small int references small, note text);
+		insert into small values (1, 0); insert into growing (small) values (1);
+		select rowcast.watch_all()`);
+	const viewer = await connect(server.url);
+	await viewer.subscribe();
+	const of = () => viewer.changes.filter(({ op, table }) => op === 'REFERENCE' && table === 'growing');
+	await run('update small set n = 1');
+	await viewer.until('the reference', () => of().length === 1);
+	await run(`insert into growing (small, note) select 1, repeat('x', 500) from generate_series(1, 2000)`);
+	const problem = () => viewer.tables.find(({ table }) => table === 'growing')?.problem;
+	await viewer.until('the problem', () => problem() !== undefined);
+	expect(problem()).toContain('Run: create index concurrently on growing (small)');
+	await run('create index on growing (small); update small set n = 2');
+	await viewer.until('a hundred', () => of().length === 101);
+	await viewer.until('that it is well', () => problem() === undefined);
+	viewer.close();
+});

@@ -97,7 +97,7 @@ export class Following {
 			this.handlers.error(error as Error);
 			return;
 		}
-		if (this.#state !== 'stopped') ack?.();
+		if (!this.#over()) ack?.();
 	}
 
 	missed(gap: Gap): void {
@@ -109,7 +109,7 @@ export class Following {
 
 	/** Calls a handler as soon as those before it are done, in the order of arrival, also over a cut. */
 	#tell(handler: () => void | Promise<void>): void | Promise<void> {
-		const call = () => (this.#state === 'stopped' ? undefined : handler());
+		const call = () => (this.#over() ? undefined : handler());
 		const told = this.#busy ? this.#busy.then(call) : call();
 		if (!told) return;
 		const done: Promise<void> = told
@@ -125,6 +125,10 @@ export class Following {
 		if (this.#state === 'stopped') return;
 		this.#state = 'waiting';
 		this.#round++;
+	}
+
+	#over(): boolean {
+		return this.#state === 'stopped';
 	}
 
 	stop(): void {
