@@ -151,3 +151,19 @@ test('a key whose table grows too large to be read whole is told, with the index
 	await viewer.until('that it is well', () => problem() === undefined);
 	viewer.close();
 });
+
+test('where too many rows change at once, the state says that some references are missing', async () => {
+	await run(`
+		create table crowd (id int primary key, n int);
+		create table one (id int primary key, crowd int references crowd);
+		create index on one (crowd);
+		insert into crowd select i, 0 from generate_series(1, 1200) i; insert into one select i, i from generate_series(1, 1200) i;
+		select rowcast.watch_all()`);
+	const viewer = await connect(server.url);
+	await viewer.subscribe({ filter: { tables: [{ schema: 'public', table: 'one' }], ops: ['REFERENCE'] } });
+	await run('update crowd set n = 1');
+	await viewer.until('the state', ({ state }) => /Not all rows that reference/.test(state?.message ?? ''));
+	const told = () => viewer.ticks.flatMap(({ counts }) => counts).reduce((sum, { rows }) => sum + rows, 0);
+	await viewer.until('1,000 references', () => told() === 1000);
+	viewer.close();
+});

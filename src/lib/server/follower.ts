@@ -10,6 +10,7 @@ import { makeCatalog } from './catalog.ts';
 import { makeDatabaseClock } from './clock.ts';
 import { explain, StartError } from './errors.ts';
 import { makeLeader, type Leader } from './leader.ts';
+import { makeKeeper, UNKEPT_MESSAGE } from './keeper.ts';
 import { LOCK } from './locks.ts';
 import type { Log } from './log.ts';
 import { migrate } from './migrate.ts';
@@ -30,14 +31,10 @@ const SILENCE_MS = 4_000;
 const NOTICE_SILENCE = `
 	select set_config(name, case name when 'idle_session_timeout' then '5s' when 'tcp_keepalives_count' then '3' else '1' end, false)
 	from pg_settings where name in ('idle_session_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count')`;
-const MAINTAIN = 'select rowcast.maintain($1) as due';
-const PRUNE = `select case when rowcast.maintain($1) = 'prune' then rowcast.prune() end`;
-/** So many failures to keep the log are no accident. */
-const FAILURES = 3;
-const UNKEPT_MESSAGE =
-	'Rowcast cannot keep its log within its limits: once it is full, changes are lost. The server’s log says why; an event trigger that fails for role rowcast_owner is a likely cause.';
-/** The leader told the log of a jump within. */
-const JUMP_KNOWN_MS = 60_000;
+/** So long it is told that references are missing. */
+const MISSED_MS = 30_000;
+const MISSED_MESSAGE =
+	'Not all rows that reference changed ones were announced just now: too many rows changed at once, or they could not be read. The server’s log says which.';
 const RETRY_MS = [100, 250, 500, 1_000, 2_000];
 /** How long a start waits for a database that is starting up or out of connections. */
 const START_PATIENCE_MS = 10_000;
@@ -68,7 +65,14 @@ export function makeFollower({
 	let untold = false;
 	const catalog = makeCatalog(pool, () => (untold = true));
 	const reader = makeReader(pool, catalog);
-	const references = makeReferences(pool, log, () => leader?.ring());
+	const references = makeReferences(pool, log, {
+		appended: () => leader?.ring(),
+		missed() {
+			missedAt = performance.now();
+			tell(state.database);
+		}
+	});
+	let missedAt = -Infinity;
 	let closed = false;
 	let epoch = '';
 	let head = 0n;
@@ -78,14 +82,10 @@ export function makeFollower({
 	let gapsSeen = 0n;
 	let state: State = { database: 'disconnected', head: '0', lagMs: 0, since: new Date().toISOString() };
 	const clock = makeDatabaseClock();
-	/** By how much the database's clock jumped, until the log knows; and whether this server led before and after. */
-	let jump = { ms: 0, noticed: 0, led: false };
-	let ledBefore: Leader | undefined;
+	const keeper = makeKeeper({ database, pool, clock, log });
 	let leader: Leader | undefined;
 	/** A pooler lends out the sessions. */
 	let pooled = false;
-	/** How often in a row the log could not be kept. */
-	let failures = 0;
 	/** Ends the session under way. */
 	let interrupt = (_error: Error) => {};
 	let wake = () => {};
@@ -93,7 +93,8 @@ export function makeFollower({
 
 	/** What to do where it is followed, and not as it could be. */
 	function advice(): string | undefined {
-		if (failures >= FAILURES) return UNKEPT_MESSAGE;
+		if (keeper.failing()) return UNKEPT_MESSAGE;
+		if (performance.now() < missedAt + MISSED_MS) return MISSED_MESSAGE;
 		return pooled ? POOLED_MESSAGE : undefined;
 	}
 
@@ -184,7 +185,7 @@ export function makeFollower({
 			]);
 		}
 		const { rows } = await client.query('select rowcast.begin_epoch() as epoch');
-		await mindClock(client);
+		await keeper.mindClock(client);
 		const bounds = await reader.bounds();
 		if (epoch && epoch !== rows[0].epoch) shown = undefined;
 		if (shown === undefined) shown = bounds.head;
@@ -203,25 +204,6 @@ export function makeFollower({
 	function tellTables() {
 		if (untold) events.tables(catalog.tables());
 		untold = false;
-	}
-
-	/**
-	 * Where the database's clock jumped, the times of the log jump with it: it ages by the time that passes. The leader's
-	 * task, or of whoever takes over from one that died over it.
-	 */
-	async function mindClock(client: Pick<pg.ClientBase, 'query'>, led?: Leader) {
-		const ms = await clock.look(client);
-		const now = performance.now();
-		if (now - jump.noticed > JUMP_KNOWN_MS) jump.ms = 0;
-		if (ms !== 0) {
-			const throughout = led !== undefined && led === ledBefore && !pooled && (jump.ms === 0 || jump.led);
-			jump = { ms: jump.ms + ms, noticed: now, led: throughout };
-		}
-		ledBefore = led;
-		if (!led || jump.ms === 0) return;
-		await client.query('select rowcast.clock_jumped($1, $2)', [`${jump.ms} ms`, jump.led]);
-		log.warn(`The clock of the database jumped by ${Math.round(jump.ms / 1000)} s.`);
-		jump.ms = 0;
 	}
 
 	/** Leads until the connection breaks. */
@@ -260,58 +242,14 @@ export function makeFollower({
 		}
 	}
 
-	/** Beside everything else, on a connection without timeouts: 10 us a change, so a minute in a very large log. */
-	let indexing: pg.Client | undefined;
-	function indexLeaf() {
-		if (indexing) return;
-		const client = (indexing = new pg.Client(connectionOptions(database)));
-		client.on('error', () => {});
-		client
-			.connect()
-			.then(() => client.query('select rowcast.index_leaf()'))
-			.catch((err) => {
-				// Someone still writes there: next time.
-				if (err.code !== '55P03' && !closed)
-					log.warn({ err }, 'indexing the rows of the log failed; trying again');
-			})
-			.finally(() => {
-				indexing = undefined;
-				client.end().catch(() => {});
-			});
-	}
-
-	/** As leader: keeps the log within its limits. */
-	async function keepLog() {
-		const { rows } = await pool.query(MAINTAIN, [clock.expected()]);
-		if (rows[0].due === 'prune') {
-			// Asked again, because several servers do this where a pooler keeps them from having a leader.
-			await pool.query(PRUNE, [clock.expected()]).catch((err) => {
-				if (err.code !== '55P03') throw err; // someone still writes there: next time
-			});
-		} else if (rows[0].due === 'index') {
-			indexLeaf();
-		}
-	}
-
 	/** Keeps the log and the catalogue, and tells what is new in either. */
 	async function keepHouse() {
 		// Who takes the lead meanwhile keeps the log from the next time on, once it knows whether the clock jumped.
 		const leads = leader;
-		await mindClock(pool, leads);
-		let failure: unknown;
-		if (leads) {
-			// Ticks without a cause, so that the next cause has few of them to look through; and what a leader before left.
-			announce();
-			try {
-				await keepLog();
-				failures = 0;
-			} catch (err) {
-				failure = err;
-				failures++;
-				// What was turned away is noted in a transaction of its own: that of maintain() was undone with it.
-				await pool.query('select rowcast.note_gap()');
-			}
-		} else failures = 0;
+		await keeper.mindClock(pool, leads && { leader: leads, pooled });
+		// Ticks without a cause, so that the next cause has few of them to look through; and what a leader before left.
+		announce();
+		await keeper.keep(leads !== undefined);
 		oldest = (await reader.bounds()).oldest;
 		for (const gap of await reader.gaps(gapsSeen)) {
 			events.gap(gap);
@@ -329,7 +267,6 @@ export function makeFollower({
 		}
 		tellTables();
 		tell(state.database);
-		if (failure) throw failure;
 	}
 
 	/** One connection's life. */
@@ -409,7 +346,7 @@ export function makeFollower({
 			closed = true;
 			leader?.stop();
 			wake();
-			indexing?.end().catch(() => {});
+			keeper.close();
 			interrupt(new Error('closed'));
 			await finished;
 			await pumping?.catch(() => {});

@@ -18,8 +18,12 @@ export interface References {
 	idle(): Promise<void>;
 }
 
-/** `appended`: told when changes were added, so that a tick is due. */
-export function makeReferences(pool: pg.Pool, log: Log, appended: () => void): References {
+/** `appended`: told when changes were added, so that a tick is due; `missed`: when some were not that should have been. */
+export function makeReferences(
+	pool: pg.Pool,
+	log: Log,
+	{ appended, missed }: { appended(): void; missed(): void }
+): References {
 	let wanted = 0n;
 	let working: Promise<void> | undefined;
 
@@ -37,6 +41,7 @@ export function makeReferences(pool: pg.Pool, log: Log, appended: () => void): R
 			]);
 			await client.query('commit');
 			const [{ appended: count, skipped, failed }] = rows;
+			if (failed !== '[]' || skipped !== '0') missed();
 			if (failed !== '[]')
 				log.warn(
 					{ tick: String(until), failed },
@@ -57,6 +62,7 @@ export function makeReferences(pool: pg.Pool, log: Log, appended: () => void): R
 				() => client.release(true)
 			);
 			if ((err as { code?: string }).code !== '57014') throw err;
+			missed();
 			log.warn({ tick: String(until), err }, 'references were not announced: looking them up took too long');
 			await pool.query('select rowcast.announced($1)', [until]);
 		}
