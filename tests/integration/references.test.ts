@@ -160,6 +160,7 @@ test('where too many rows change at once, the state says that some references ar
 		insert into crowd select i, 0 from generate_series(1, 1200) i; insert into one select i, i from generate_series(1, 1200) i;
 		select rowcast.watch_all()`);
 	const viewer = await connect(server.url);
+	await viewer.until('the table', ({ tables }) => tables.some(({ table }) => table === 'one'));
 	await viewer.subscribe({ filter: { tables: [{ schema: 'public', table: 'one' }], ops: ['REFERENCE'] } });
 	await run('update crowd set n = 1');
 	await viewer.until('the state', ({ state }) => /Not all rows that reference/.test(state?.message ?? ''));
