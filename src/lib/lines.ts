@@ -7,6 +7,8 @@ import type { Change, Position, TableName, Via } from './protocol.ts';
 export interface References extends TableName {
 	kind: 'references';
 	id: string;
+	/** The cause and the way that leads from it: the same for all alike. */
+	group: string;
 	via: Via;
 	changes: Change[];
 	open: boolean;
@@ -19,7 +21,7 @@ export interface Transaction {
 	tick: string;
 	tx: string;
 	changes: Change[];
-	/** Rows that are known to have changed with these but were left out; 0 where all are here. */
+	/** Rows that changed with these but were left out; 0 where all are here, infinite where that is not known. */
 	omitted: number;
 	/** Where a page of what was left out begins, once one was loaded. */
 	next?: Position;
@@ -52,6 +54,48 @@ export interface Orphan {
 	tick: string;
 	references: References;
 	born: number;
+}
+
+/** What rows have in common that reference the same change alike. */
+export const groupOf = ({ schema, table }: Change, via: Via) =>
+	`${via.seq} ${schema}.${table} ${via.constraint}`;
+
+export const referencesOf = (id: string, change: Change, via: Via): References => {
+	const { schema, table } = change;
+	const group = groupOf(change, via);
+	return { kind: 'references', id, group, schema, table, via, changes: [change], open: false };
+};
+
+/** Puts a reference under its cause. */
+export function refer(cause: Transaction, change: Change, via: Via): void {
+	const group = groupOf(change, via);
+	const lists = cause.references.get(via.seq) ?? [];
+	const known = lists.find((references) => references.group === group);
+	if (known) known.changes.push(change);
+	else lists.push(referencesOf(group, change, via));
+	cause.references.set(via.seq, lists);
+	cause.lines = null;
+}
+
+/** So many rows of a transaction are not shown. */
+export function cut(transaction: Transaction, rows: number): void {
+	transaction.omitted += rows;
+	transaction.open = false;
+	transaction.lines = null;
+}
+
+/** A transaction may have done more than is here. One row by itself claims nothing. */
+export function doubt(transaction: Transaction): void {
+	if (transaction.changes.length === 1) return;
+	transaction.omitted = Infinity;
+	transaction.lines = null;
+}
+
+/** All that an entry holds. */
+export function changesIn(entry: Entry): Change[] {
+	if (entry.kind === 'note') return [];
+	if (entry.kind === 'orphan') return entry.references.changes;
+	return [...entry.changes, ...[...entry.references.values()].flat().flatMap(({ changes }) => changes)];
 }
 
 /** One line on the screen. */

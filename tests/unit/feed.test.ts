@@ -114,6 +114,77 @@ describe('the ledger', () => {
 		expect(indexOf(feed.entries, a!.seq)).toBe(2);
 	});
 
+	test('joins a transaction, and references, that the beginning of a page had split', () => {
+		const feed = new Feed();
+		const of = (tick: string, rows: number) => Array.from({ length: rows }, () => change({ tick, tx: tick }));
+		const [other, batch, single] = [of('1', 1), of('2', 300), of('3', 1)];
+		const via = { seq: '0', schema: 'public', table: 'Book', constraint: 'fk', truncated: false };
+		const references = Array.from({ length: 4 }, () => change({ tick: '4', op: 'REFERENCE', via }));
+		feed.reset([...references.slice(2)]);
+		feed.extend([...batch.slice(120), ...single, ...references.slice(0, 2)]);
+		expect(feed.entries).toHaveLength(3);
+		const copy = feed.entries.slice();
+		expect(feed.extend([...other, ...batch.slice(0, 120)])).toHaveLength(1);
+		expect(new Set(all(feed).map(({ id }) => id)).size).toBe(4);
+		expect(copy[0]).toMatchObject({ changes: batch, omitted: 0, open: false });
+		expect(copy[2]).toMatchObject({ references: { changes: references } });
+		expect(feed.size).toBe(306);
+		expect(feed.oldest()).toEqual({ tick: '1', seq: other[0]!.seq });
+		// Once more what is held already changes nothing.
+		expect(feed.extend([...other, ...batch])).toEqual([]);
+		expect(feed.size).toBe(306);
+	});
+
+	test('a card at the beginning of a full page may go on before it, until that is known', () => {
+		const feed = new Feed();
+		feed.reset(Array.from({ length: 200 }, () => change({ tick: '2', op: 'UPDATE' })));
+		expect(all(feed)[0]).toMatchObject({ kind: 'transaction', omitted: Infinity });
+		const more = Array.from({ length: 50 }, () => change({ tick: '2', op: 'UPDATE' }));
+		feed.extend(more);
+		expect(all(feed)[0]).toMatchObject({ omitted: Infinity });
+		expect(feed.begun).toBe(false);
+		feed.extend([]);
+		expect(all(feed)[0]).toMatchObject({ omitted: 0, tallies: [{ rows: 250 }] });
+		expect(feed.begun).toBe(true);
+	});
+
+	test('takes no more than there is room for', () => {
+		const feed = new Feed(100);
+		feed.reset(Array.from({ length: 100 }, () => change({ tick: '2' })));
+		feed.extend([change({ tick: '1' })]);
+		expect(feed.size).toBe(100);
+		expect(feed.begun).toBe(true);
+	});
+
+	test('sampling counts what it drops for the transaction that wrote it', () => {
+		const feed = new Feed();
+		const moment = (tick: number) =>
+			Array.from({ length: 49 }, (_, i) =>
+				change({ tick: String(tick), tx: `${tick} ${Math.floor(i / 7)}` })
+			);
+		for (let i = 0; i < 100; i++) push(feed, moment(i), 0, i * 50);
+		const sizes = feed.entries.map(
+			(entry) => entry.kind === 'transaction' && entry.changes.length + entry.omitted
+		);
+		expect(new Set(sizes)).toEqual(new Set([7]));
+		expect(feed.entries.some((entry) => entry.kind === 'transaction' && entry.omitted > 0)).toBe(true);
+	});
+
+	test('what the server left out of several transactions may be of any in the first tick', () => {
+		const feed = new Feed();
+		push(
+			feed,
+			['1', '1', '1', '2', '2'].map((tick, i) => change({ tick, tx: String(Math.max(1, i)) })),
+			50
+		);
+		expect(feed.entries).toMatchObject([
+			{ omitted: Infinity },
+			{ omitted: 0 },
+			{ omitted: 0 },
+			{ omitted: 0 }
+		]);
+	});
+
 	test('a stretch of lines is the same stretch of all of them', () => {
 		const feed = new Feed();
 		for (let i = 0; i < 30; i++)
