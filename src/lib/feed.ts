@@ -16,7 +16,7 @@ import {
 	type Note,
 	type Transaction
 } from './lines.ts';
-import type { Change, Position, Via } from './protocol.ts';
+import type { Change, Position, TableInfo, Via } from './protocol.ts';
 
 /** What a moment adds to the feed. */
 export interface Arrival {
@@ -37,6 +37,8 @@ const PAGE = 200;
 
 export class Feed {
 	entries: Entry[] = [];
+	/** The tables of the database, for how their rows hang together. */
+	tables: readonly TableInfo[] = [];
 	/** Changes that are held. */
 	size = 0;
 	/** The newest tick that is in it. */
@@ -50,9 +52,8 @@ export class Feed {
 	readonly #byChange = new Map<string, Transaction>();
 	/** The `seq` of each change that is held. */
 	readonly #held = new Set<string>();
-	/** Where the pages of history that were added begin; null where that is the oldest entry. */
+	/** Where the pages of history that were added begin, null where that is the oldest entry; what it may have split. */
 	#reached: Position | null = null;
-	/** What that place may have split. */
 	#split: Transaction[] = [];
 	#serial = 0;
 	/** Changes that may still be shown; grows with time. */
@@ -240,6 +241,7 @@ export class Feed {
 					changes: [],
 					omitted: 0,
 					references: new Map(),
+					tables: this.tables,
 					open: true,
 					born: now,
 					lines: null
@@ -278,8 +280,7 @@ export class Feed {
 		while (drop < this.entries.length - 1 && (this.size > target || this.entries.length - drop > target)) {
 			const entry = this.entries[drop++]!;
 			for (const { seq } of changesIn(entry)) {
-				this.size--;
-				this.#held.delete(seq);
+				if (this.#held.delete(seq)) this.size--;
 				this.#byChange.delete(seq);
 			}
 		}
@@ -290,10 +291,9 @@ export class Feed {
 const transactionId = ({ tick, tx }: Change) => `${tick} ${tx}`;
 
 /** Where the oldest change that a transaction's card holds stands. */
-export function oldestOf({ tick, changes, references }: Transaction): Position {
-	const first = [changes[0], ...[...references.values()].flat().map(({ changes }) => changes[0])];
-	const seqs = first.flatMap((change) => (change ? [BigInt(change.seq)] : []));
-	return { tick, seq: String(seqs.reduce((a, b) => (a < b ? a : b))) };
+export function oldestOf(card: Transaction): Position {
+	const seqs = changesIn(card).map(({ seq }) => BigInt(seq));
+	return { tick: card.tick, seq: String(seqs.reduce((a, b) => (a < b ? a : b))) };
 }
 
 /** Whether a page of what was left out may still be loaded: a card is bounded as the feed is. */

@@ -1,9 +1,10 @@
 /** What the ledger holds, entry by entry, and the lines that it makes on the screen. */
 
+import { cascadesOf, type Cascades } from './cascades.ts';
 import { tally, type Tally } from './change.ts';
-import type { Change, Position, TableName, Via } from './protocol.ts';
+import type { Change, Position, TableInfo, TableName, Via } from './protocol.ts';
 
-/** Rows that reference one changed row through one foreign key. */
+/** Rows that reference one changed row through one foreign key, or that it took along. */
 export interface References extends TableName {
 	kind: 'references';
 	id: string;
@@ -28,6 +29,10 @@ export interface Transaction {
 	loading?: boolean;
 	/** References by the seq of the change that caused them. */
 	references: Map<string, References[]>;
+	/** The tables as they were when it came. */
+	tables: readonly TableInfo[];
+	/** Worked out when it is opened. */
+	cascades?: Cascades;
 	open: boolean;
 	/** When it came onto the screen; 0 for what was there from the start. */
 	born: number;
@@ -139,11 +144,21 @@ function transactionLines(transaction: Transaction): Line[] {
 	// Before the rows that are there: they are the newest of it.
 	if (omitted > 0)
 		lines.push({ kind: 'omitted', id: `omitted ${transaction.id}`, transaction, rows: omitted, loading });
-	for (const change of changes) {
+	if (transaction.cascades?.of !== changes)
+		transaction.cascades = cascadesOf(single ? [] : changes, transaction.tables);
+	const { under, taken } = transaction.cascades;
+	const add = (change: Change, depth: number) => {
 		lines.push({ kind: 'change', id: change.seq, change, depth, born });
 		for (const references of transaction.references.get(change.seq) ?? [])
 			lines.push(...referenceLines(references, depth + 1, born));
-	}
+		for (const references of under.get(change.seq) ?? []) {
+			const { id, open, changes } = references;
+			const alone = changes.length === 1;
+			if (!alone) lines.push({ kind: 'references', id, references, depth: depth + 1, born });
+			if (alone || open) for (const change of changes) add(change, alone ? depth + 1 : depth + 2);
+		}
+	};
+	for (const change of changes) if (!taken.has(change.seq)) add(change, depth);
 	return lines;
 }
 
@@ -198,8 +213,10 @@ export function toggle(entries: readonly Entry[], line: Line): boolean {
 	}
 	if (line.kind === 'references' && line.references.changes.length > 1) {
 		line.references.open = !line.references.open;
+		const { seq } = line.references.via;
 		for (const entry of entries)
-			if (entry.kind === 'transaction' && entry.references.has(line.references.via.seq)) entry.lines = null;
+			if (entry.kind === 'transaction' && (entry.references.has(seq) || entry.cascades?.under.has(seq)))
+				entry.lines = null;
 		return true;
 	}
 	return false;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Feed } from '../../src/lib/feed.ts';
 import { height, indexOf, linesBetween, toggle, type Line } from '../../src/lib/lines.ts';
-import type { Change } from '../../src/lib/protocol.ts';
+import type { Change, TableInfo } from '../../src/lib/protocol.ts';
 import { change } from './support/changes.ts';
 
 const at = '2026-01-31T12:00:00.000000Z';
@@ -182,6 +182,62 @@ describe('the ledger', () => {
 			{ omitted: 0 },
 			{ omitted: 0 },
 			{ omitted: 0 }
+		]);
+	});
+
+	test('rows that a deleted row took along stand under it, at every depth', () => {
+		const table = (table: string, ...references: [column: string, parent: string][]): TableInfo => ({
+			schema: 'public',
+			table,
+			watched: true,
+			columns: [],
+			primaryKey: ['id'],
+			references: references.map(([column, parent]) => ({
+				constraint: `${table}_${column}`,
+				columns: [column],
+				referenced: ['id'],
+				schema: 'public',
+				table: parent
+			}))
+		});
+		const gone = (table: string, row: object) =>
+			change({ op: 'DELETE', table, before: JSON.stringify(row), after: null });
+		const feed = new Feed();
+		feed.tables = [
+			table('User'),
+			table('Book', ['authorId', 'User']),
+			table('Review', ['bookId', 'Book'], ['by', 'User'])
+		];
+		push(feed, [
+			gone('Review', { id: 1, bookId: 9, by: null }),
+			gone('User', { id: 1 }),
+			gone('Book', { id: 9, authorId: 1 }),
+			gone('Review', { id: 2, bookId: 9, by: 7 }),
+			change({
+				op: 'UPDATE',
+				table: 'Review',
+				before: '{"id":3,"bookId":8,"by":1}',
+				after: '{"id":3,"bookId":8,"by":null}'
+			}),
+			gone('Review', { id: 4, bookId: 9, by: 7 })
+		]);
+		toggle(feed.entries, all(feed)[0]!);
+		const shape = () => all(feed).map((line) => [line.kind, 'depth' in line ? line.depth : 0]);
+		expect(shape()).toEqual([
+			['transaction', 0],
+			['change', 1],
+			['change', 1],
+			['change', 2],
+			['references', 3],
+			['change', 2]
+		]);
+		expect(all(feed)[4]).toMatchObject({ references: { table: 'Review', changes: [{}, {}] } });
+		toggle(feed.entries, all(feed)[4]!);
+		expect(shape().slice(4)).toEqual([
+			['references', 3],
+			['change', 4],
+			['change', 4],
+			['change', 2]
 		]);
 	});
 

@@ -210,7 +210,7 @@ export class Session {
 	#welcome(hello: Hello): void {
 		const before = this.hello;
 		this.hello = hello;
-		this.tables = hello.tables;
+		this.tables = this.board.feed.tables = hello.tables;
 		if (!before) return this.#reload();
 		const away = Date.now() - this.#lost;
 		if (before.epoch !== hello.epoch) this.#otherLog = true;
@@ -231,7 +231,7 @@ export class Session {
 	#tablesChanged(tables: TableInfo[]): void {
 		for (const text of differences(this.tables, tables)) this.#note('quiet', text);
 		const before = JSON.stringify(this.filter);
-		this.tables = tables;
+		this.tables = this.board.feed.tables = tables;
 		// Leaving a table out means asking for all others: there may be others now.
 		if (this.ready && !this.view.past && JSON.stringify(this.filter) !== before) void this.load(true);
 	}
