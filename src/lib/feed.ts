@@ -5,6 +5,7 @@
  * entries, so that nothing moves under their eyes while new ones go on arriving here.
  */
 
+import { tableKey } from './change.ts';
 import {
 	changesIn,
 	cut,
@@ -16,7 +17,8 @@ import {
 	type Note,
 	type Transaction
 } from './lines.ts';
-import type { Change, Position, TableInfo, Via } from './protocol.ts';
+import type { Change, Position, TableInfo, TableName, Via } from './protocol.ts';
+import { Sampler } from './sampler.ts';
 
 /** What a moment adds to the feed. */
 export interface Arrival {
@@ -29,9 +31,6 @@ export interface Arrival {
 export const CAPACITY = 10_000;
 /** A transaction of more rows than this comes folded. */
 const FOLDED_ABOVE = 5;
-/** More changes a second than a person can read; a burst of some seconds' worth is kept whole. */
-const READABLE = 200;
-const BURST = 2000;
 /** A page of history; where it is full, it may begin within a transaction. */
 const PAGE = 200;
 
@@ -43,8 +42,6 @@ export class Feed {
 	size = 0;
 	/** The newest tick that is in it. */
 	tick = 0n;
-	/** Changes of the last whole second that are shown, and that there were. */
-	sample = { shown: 0, of: 0 };
 	/** Whether nothing older can be had: all of the log is held, or as much as there is room for. */
 	begun = false;
 	/** Entries born at or before this moment are being read: they keep their lines. */
@@ -52,14 +49,13 @@ export class Feed {
 	readonly #byChange = new Map<string, Transaction>();
 	/** The `seq` of each change that is held. */
 	readonly #held = new Set<string>();
+	/** When the newest change that came of each table was made. */
+	readonly #latest = new Map<string, string>();
 	/** Where the pages of history that were added begin, null where that is the oldest entry; what it may have split. */
 	#reached: Position | null = null;
 	#split: Transaction[] = [];
 	#serial = 0;
-	/** Changes that may still be shown; grows with time. */
-	#allowance = BURST;
-	#pushedAt = 0;
-	#second = { start: 0, shown: 0, of: 0 };
+	readonly #sampler = new Sampler();
 
 	constructor(readonly capacity = CAPACITY) {}
 
@@ -68,9 +64,10 @@ export class Feed {
 		this.entries = [];
 		this.#byChange.clear();
 		this.#held.clear();
+		this.#latest.clear();
 		this.size = 0;
 		this.tick = 0n;
-		this.sample = { shown: 0, of: 0 };
+		this.#sampler.sample = { shown: 0, of: 0 };
 		this.begun = false;
 		this.#reached = null;
 		this.#split = [];
@@ -81,17 +78,10 @@ export class Feed {
 	/** Adds what arrived at `now` (milliseconds on any steady clock). Above what can be read, the newest are kept. */
 	push(arrival: Arrival, now: number): void {
 		const { changes, omitted } = arrival;
-		this.#allowance = Math.min(BURST, this.#allowance + ((now - this.#pushedAt) * READABLE) / 1000);
-		this.#pushedAt = now;
-		this.#turnSecond(now);
 		if (this.size === 0 && omitted > 0) this.begun = false;
-		const room = Math.floor(this.#allowance);
-		const kept = changes.length > room ? changes.slice(changes.length - room) : changes;
-		this.#allowance -= kept.length;
-		this.#second.shown += kept.length;
-		this.#second.of += changes.length + omitted;
-		const added = this.#add(kept, now);
-		for (const change of changes.slice(0, changes.length - kept.length)) {
+		const dropped = changes.length - this.#sampler.take(changes.length, omitted, now);
+		const added = this.#add(changes.slice(dropped), now);
+		for (const change of changes.slice(0, dropped)) {
 			const transaction = added.get(transactionId(change));
 			if (transaction && !change.via) cut(transaction, 1);
 		}
@@ -205,18 +195,19 @@ export class Feed {
 		this.entries.push({ kind: 'note', id: `note ${++this.#serial}`, at, tone, text, born: now });
 	}
 
-	/** Settles the sample when nothing arrived for a while. */
-	settle(now: number): void {
-		this.#turnSecond(now);
+	/** When a table was last changed, milliseconds, as far as came here; null where nothing did. */
+	latest(table: TableName): number | null {
+		return Date.parse(this.#latest.get(tableKey(table)) ?? '') || null;
 	}
 
-	#turnSecond(now: number): void {
-		const { start, shown, of } = this.#second;
-		const passed = now - start;
-		if (passed < 1000) return;
-		const scale = passed < 3000 ? 1000 / passed : 0;
-		this.sample = { shown: Math.round(shown * scale), of: Math.round(of * scale) };
-		this.#second = { start: now, shown: 0, of: 0 };
+	/** Of the changes of the last second, how many are shown. */
+	get sample() {
+		return this.#sampler.sample;
+	}
+
+	/** Settles the sample when nothing arrived for a while. */
+	settle(now: number): void {
+		this.#sampler.settle(now);
 	}
 
 	/** Gives the transactions that it made, by id. */
@@ -230,6 +221,8 @@ export class Feed {
 				this.#refer(change, change.via, now);
 				continue;
 			}
+			const table = tableKey(change);
+			if (change.at > (this.#latest.get(table) ?? '')) this.#latest.set(table, change.at);
 			const id = transactionId(change);
 			let transaction = added.get(id);
 			if (!transaction) {

@@ -241,6 +241,17 @@ describe('the ledger', () => {
 		]);
 	});
 
+	test('knows when a table was last changed, of history and of the present', () => {
+		const feed = new Feed();
+		feed.reset([change({ at: '2026-01-31T12:00:01.500000Z' })]);
+		feed.extend([change({ at: '2026-01-31T11:00:00.000000Z' })]);
+		const table = { schema: 'public', table: 'Book' };
+		expect(feed.latest(table)).toBe(Date.parse('2026-01-31T12:00:01.500Z'));
+		push(feed, [change({ at: '2026-01-31T12:00:02.000000Z' })]);
+		expect(feed.latest(table)).toBe(Date.parse('2026-01-31T12:00:02Z'));
+		expect(feed.latest({ schema: 'other', table: 'Book' })).toBe(null);
+	});
+
 	test('a stretch of lines is the same stretch of all of them', () => {
 		const feed = new Feed();
 		for (let i = 0; i < 30; i++)

@@ -108,6 +108,11 @@ export class Session {
 		return this.link.up && this.state?.database !== 'disconnected';
 	}
 
+	/** Rows a second just now, of what `rows` picks; null while nothing can be heard. */
+	rate(rows: number): number | null {
+		return this.player.stretch || this.following ? this.board.rate(rows) : null;
+	}
+
 	/** Connects; gives what ends the sitting. */
 	start(): () => void {
 		this.#client = connect('', {
