@@ -15,6 +15,7 @@ import {
 	referencesOf,
 	type Entry,
 	type Note,
+	type Orphan,
 	type Transaction
 } from './lines.ts';
 import type { Change, Position, TableInfo, TableName, Via } from './protocol.ts';
@@ -78,7 +79,7 @@ export class Feed {
 	/** Adds what arrived at `now` (milliseconds on any steady clock). Above what can be read, the newest are kept. */
 	push(arrival: Arrival, now: number): void {
 		const { changes, omitted } = arrival;
-		if (this.size === 0 && omitted > 0) this.begun = false;
+		const first = this.size === 0;
 		const dropped = changes.length - this.#sampler.take(changes.length, omitted, now);
 		const added = this.#add(changes.slice(dropped), now);
 		for (const change of changes.slice(0, dropped)) {
@@ -88,6 +89,7 @@ export class Feed {
 		if (omitted === 0 || added.size === 0) return;
 		// What the server left out came before these: of the only transaction, or of any in the first of the ticks.
 		const only = new Set(changes.filter(({ via }) => !via).map(transactionId)).size === 1;
+		if (first && !only) this.begun = false;
 		for (const transaction of added.values())
 			if (only) cut(transaction, omitted);
 			else if (transaction.tick === changes[0]!.tick) doubt(transaction);
@@ -99,21 +101,24 @@ export class Feed {
 		const page = changes.slice(Math.max(0, changes.length - room));
 		const known = this.entries;
 		const { tick: newest } = this;
+		const edge = this.oldest()?.tick;
 		this.entries = [];
 		this.#add(
 			page.filter(({ seq }) => !this.#held.has(seq)),
 			0
 		);
-		const older = this.entries.filter((entry) => !this.#join(entry, known));
+		const older = this.entries.filter(
+			(entry) => entry.kind === 'note' || entry.tick !== edge || !this.#join(entry, known)
+		);
 		this.entries = [...older, ...known];
 		this.tick = newest;
-		if (page.length === changes.length || page.length > 0) this.#reach(page[0] ?? null);
+		if (page.length > 0 || changes.length === 0) this.#reach(page[0] ?? null);
 		else this.begun = true;
 		return older;
 	}
 
 	/** Puts what a page's beginning had split off a known entry back to it; false where there is no such entry. */
-	#join(part: Entry, known: readonly Entry[]): boolean {
+	#join(part: Transaction | Orphan, known: readonly Entry[]): boolean {
 		if (part.kind === 'transaction') {
 			const whole = known.find((entry) => entry.kind === 'transaction' && entry.id === part.id);
 			if (whole?.kind !== 'transaction') return false;
@@ -121,12 +126,12 @@ export class Feed {
 			if (whole.changes.length <= FOLDED_ABOVE)
 				whole.open = whole.changes.length + part.changes.length <= FOLDED_ABOVE;
 			whole.changes = [...part.changes, ...whole.changes];
+			whole.omitted = Math.max(0, whole.omitted - part.changes.length);
 			for (const [seq, lists] of part.references) whole.references.set(seq, lists);
 			for (const { seq } of part.changes) this.#byChange.set(seq, whole);
 			whole.lines = null;
 			return true;
 		}
-		if (part.kind === 'note') return false;
 		const { group } = part.references;
 		const whole = known.find((entry) => entry.kind === 'orphan' && entry.references.group === group);
 		if (whole?.kind !== 'orphan') return false;

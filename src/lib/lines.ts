@@ -89,9 +89,9 @@ export function cut(transaction: Transaction, rows: number): void {
 	transaction.lines = null;
 }
 
-/** A transaction may have done more than is here. One row by itself claims nothing. */
+/** A transaction may have done more than is known. One row by itself claims nothing. */
 export function doubt(transaction: Transaction): void {
-	if (transaction.changes.length === 1) return;
+	if (transaction.changes.length === 1 || transaction.omitted > 0) return;
 	transaction.omitted = Infinity;
 	transaction.lines = null;
 }

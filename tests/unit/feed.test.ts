@@ -252,6 +252,18 @@ describe('the ledger', () => {
 		expect(feed.latest({ schema: 'other', table: 'Book' })).toBe(null);
 	});
 
+	test('what was left out is no longer, once history brings it', () => {
+		const feed = new Feed();
+		const rows = Array.from({ length: 30 }, () => change({ op: 'UPDATE' }));
+		push(feed, rows.slice(20), 20);
+		feed.extend(rows.slice(5, 20));
+		expect(feed.entries).toMatchObject([{ omitted: 5 }]);
+		feed.extend(rows.slice(0, 5));
+		expect(feed.entries).toMatchObject([{ changes: rows, omitted: Infinity }]);
+		feed.extend([]);
+		expect(feed.entries).toMatchObject([{ omitted: 0 }]);
+	});
+
 	test('a stretch of lines is the same stretch of all of them', () => {
 		const feed = new Feed();
 		for (let i = 0; i < 30; i++)
