@@ -76,6 +76,10 @@ const BOOKKEEPING =
 	/(^|_)(at|on|ts|time|timestamp|updated|modified|created|changed|version)$|[a-z](At|On|Time)$/;
 /** Columns of a row that its line has room for. */
 const SHOWN = 3;
+/** Characters of a value on a line, and of what stands between two. */
+const LONGEST = 48;
+const SHORTEST = 6;
+const GAP = 2;
 
 const summaries = new WeakMap<Change, Summary>();
 
@@ -143,8 +147,9 @@ function sameDay(a: Date, b: Date): boolean {
 }
 
 /** A value on one line: no longer than `most` characters, line breaks shown as a sign, a time without its day where that is the day of `today`. */
-export function brief(text: string | null, most = 48, today = ''): string {
+export function brief(text: string | null, most = LONGEST, today = ''): string {
 	if (text === null) return '∅';
+	if (text === '""') return text;
 	const moment = briefTime(text, today);
 	if (moment) return moment;
 	// Long values are cut before they are read: a row of a megabyte costs a line's work.
@@ -162,6 +167,49 @@ function plainStart(text: string, most: number): string {
 		if (value !== part) return value;
 	}
 	return text.slice(1, 2 * most);
+}
+
+/** A column as its line tells it. */
+export interface Told {
+	column: ColumnChange;
+	before: string;
+	after: string;
+}
+
+/** What a line of `room` characters tells of a change; what does not fit is left out whole and counted, but the first. */
+export function tell(change: Change, room: number): { title: string | null; columns: Told[]; more: number } {
+	const summary = summarise(change);
+	const most = Math.max(SHORTEST, Math.min(LONGEST, room - GAP));
+	const title = summary.title && brief(JSON.stringify(summary.title), most, change.at);
+	let left = room - (title === null ? 0 : title.length + 2 + GAP);
+	let { more } = summary;
+	const columns: Told[] = [];
+	for (const column of summary.columns) {
+		const first = columns.length === 0 && title === null;
+		const told = tellColumn(change, column, first ? left - GAP : Infinity);
+		const length = column.name.length + told.before.length + told.after.length + 2 * GAP;
+		if (first || (more === summary.more && length <= left)) columns.push(told);
+		else more++;
+		left -= length;
+	}
+	return { title, columns, more };
+}
+
+/** Neither side takes the room of the other. */
+function tellColumn({ op, at }: Change, column: ColumnChange, room: number): Told {
+	const update = op === 'UPDATE';
+	const before = (most: number) => (update ? brief(column.before, Math.min(most, LONGEST), at) : '');
+	const after = (most: number) =>
+		brief(update ? column.after : (column.after ?? column.before), Math.min(most, LONGEST), at);
+	const left = Math.max(2 * SHORTEST, room - column.name.length - 2 * GAP);
+	const half = Math.floor(left / 2);
+	const [from, to] = [before(LONGEST), after(LONGEST)];
+	if (from.length + to.length <= left) return { column, before: from, after: to };
+	return {
+		column,
+		before: before(Math.max(half, left - to.length)),
+		after: after(Math.max(half, left - from.length))
+	};
 }
 
 /** Alike changes counted: `Book ×3`. */

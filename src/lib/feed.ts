@@ -5,8 +5,21 @@
  * entries, so that nothing moves under their eyes while new ones go on arriving here.
  */
 
-import type { Entry, Note, References, Transaction } from './lines.ts';
-import type { Change, Position, Via } from './protocol.ts';
+import { tableKey } from './change.ts';
+import {
+	changesIn,
+	cut,
+	doubt,
+	groupOf,
+	refer,
+	referencesOf,
+	type Entry,
+	type Note,
+	type Orphan,
+	type Transaction
+} from './lines.ts';
+import type { Change, Position, TableInfo, TableName, Via } from './protocol.ts';
+import { Sampler } from './sampler.ts';
 
 /** What a moment adds to the feed. */
 export interface Arrival {
@@ -19,26 +32,31 @@ export interface Arrival {
 export const CAPACITY = 10_000;
 /** A transaction of more rows than this comes folded. */
 const FOLDED_ABOVE = 5;
-/** More changes a second than a person can read; a burst of some seconds' worth is kept whole. */
-const READABLE = 200;
-const BURST = 2000;
+/** A page of history; where it is full, it may begin within a transaction. */
+const PAGE = 200;
 
 export class Feed {
 	entries: Entry[] = [];
+	/** The tables of the database, for how their rows hang together. */
+	tables: readonly TableInfo[] = [];
 	/** Changes that are held. */
 	size = 0;
 	/** The newest tick that is in it. */
 	tick = 0n;
-	/** Changes of the last whole second that are shown, and that there were. */
-	sample = { shown: 0, of: 0 };
+	/** Whether nothing older can be had: all of the log is held, or as much as there is room for. */
+	begun = false;
 	/** Entries born at or before this moment are being read: they keep their lines. */
 	frozenAt = -1;
 	readonly #byChange = new Map<string, Transaction>();
+	/** The `seq` of each change that is held. */
+	readonly #held = new Set<string>();
+	/** When the newest change that came of each table was made. */
+	readonly #latest = new Map<string, string>();
+	/** Where the pages of history that were added begin, null where that is the oldest entry; what it may have split. */
+	#reached: Position | null = null;
+	#split: Transaction[] = [];
 	#serial = 0;
-	/** Changes that may still be shown; grows with time. */
-	#allowance = BURST;
-	#pushedAt = 0;
-	#second = { start: 0, shown: 0, of: 0 };
+	readonly #sampler = new Sampler();
 
 	constructor(readonly capacity = CAPACITY) {}
 
@@ -46,51 +64,110 @@ export class Feed {
 	reset(changes: readonly Change[]): void {
 		this.entries = [];
 		this.#byChange.clear();
+		this.#held.clear();
+		this.#latest.clear();
 		this.size = 0;
 		this.tick = 0n;
-		this.sample = { shown: 0, of: 0 };
+		this.#sampler.sample = { shown: 0, of: 0 };
+		this.begun = false;
+		this.#reached = null;
+		this.#split = [];
 		this.#add(changes, 0);
+		if (changes.length >= PAGE) this.#reach(changes[0]!);
 	}
 
 	/** Adds what arrived at `now` (milliseconds on any steady clock). Above what can be read, the newest are kept. */
 	push(arrival: Arrival, now: number): void {
 		const { changes, omitted } = arrival;
-		this.#allowance = Math.min(BURST, this.#allowance + ((now - this.#pushedAt) * READABLE) / 1000);
-		this.#pushedAt = now;
-		this.#turnSecond(now);
-		const room = Math.floor(this.#allowance);
-		const kept = changes.length > room ? changes.slice(changes.length - room) : changes;
-		this.#allowance -= kept.length;
-		this.#second.shown += kept.length;
-		this.#second.of += changes.length + omitted;
-		const left = omitted + changes.length - kept.length;
-		const added = this.#add(kept, now);
-		// Rows were left out of a moment in which one transaction wrote: they are that transaction's.
-		const only = added.length === 1 ? added[0] : undefined;
-		if (left > 0 && only) {
-			only.omitted += left;
-			only.open = false;
-			only.lines = null;
+		const first = this.size === 0;
+		const dropped = changes.length - this.#sampler.take(changes.length, omitted, now);
+		const added = this.#add(changes.slice(dropped), now);
+		for (const change of changes.slice(0, dropped)) {
+			const transaction = added.get(transactionId(change));
+			if (transaction && !change.via) cut(transaction, 1);
 		}
+		if (omitted === 0 || added.size === 0) return;
+		// What the server left out came before these: of the only transaction, or of any in the first of the ticks.
+		const only = new Set(changes.filter(({ via }) => !via).map(transactionId)).size === 1;
+		if (first && !only) this.begun = false;
+		for (const transaction of added.values())
+			if (only) cut(transaction, omitted);
+			else if (transaction.tick === changes[0]!.tick) doubt(transaction);
 	}
 
-	/** Adds older history (oldest first) below everything else, as far as there is room; gives its entries. */
+	/** Adds older history (oldest first) below everything else, as far as there is room; gives its new entries. */
 	extend(changes: readonly Change[]): Entry[] {
+		const room = Math.max(0, this.capacity - this.size);
+		const page = changes.slice(Math.max(0, changes.length - room));
 		const known = this.entries;
 		const { tick: newest } = this;
+		const edge = this.oldest()?.tick;
 		this.entries = [];
-		this.#add(changes.slice(-Math.max(0, this.capacity - this.size)), 0);
-		const older = this.entries;
+		this.#add(
+			page.filter(({ seq }) => !this.#held.has(seq)),
+			0
+		);
+		const older = this.entries.filter(
+			(entry) => entry.kind === 'note' || entry.tick !== edge || !this.#join(entry, known)
+		);
 		this.entries = [...older, ...known];
 		this.tick = newest;
+		if (page.length > 0 || changes.length === 0) this.#reach(page[0] ?? null);
+		else this.begun = true;
 		return older;
+	}
+
+	/** Puts what a page's beginning had split off a known entry back to it; false where there is no such entry. */
+	#join(part: Transaction | Orphan, known: readonly Entry[]): boolean {
+		if (part.kind === 'transaction') {
+			const whole = known.find((entry) => entry.kind === 'transaction' && entry.id === part.id);
+			if (whole?.kind !== 'transaction') return false;
+			// One that a person opened stays open.
+			if (whole.changes.length <= FOLDED_ABOVE)
+				whole.open = whole.changes.length + part.changes.length <= FOLDED_ABOVE;
+			whole.changes = [...part.changes, ...whole.changes];
+			whole.omitted = Math.max(0, whole.omitted - part.changes.length);
+			for (const [seq, lists] of part.references) whole.references.set(seq, lists);
+			for (const { seq } of part.changes) this.#byChange.set(seq, whole);
+			whole.lines = null;
+			return true;
+		}
+		const { group } = part.references;
+		const whole = known.find((entry) => entry.kind === 'orphan' && entry.references.group === group);
+		if (whole?.kind !== 'orphan') return false;
+		whole.references.changes = [...part.references.changes, ...whole.references.changes];
+		return true;
+	}
+
+	/** Notes where history that was loaded begins, null for where the log does: a transaction there may go on before. */
+	#reach(first: Change | null): void {
+		for (const transaction of this.#split) {
+			if (transaction.tick === first?.tick || transaction.omitted !== Infinity) continue;
+			transaction.omitted = 0;
+			transaction.lines = null;
+		}
+		this.#split = [];
+		this.begun = first === null;
+		if (!first) return;
+		this.#reached = { tick: first.tick, seq: first.seq };
+		for (const entry of this.entries) {
+			if (entry.kind !== 'transaction' || entry.tick !== first.tick) continue;
+			this.#split.push(entry);
+			doubt(entry);
+		}
 	}
 
 	/** Adds a page of history (oldest first) of what was left out of a transaction, which goes on before `next`. */
 	fill(transaction: Transaction, page: readonly Change[], next: Position | null): void {
 		const { tick, tx } = transaction;
-		const of = page.filter((change) => change.tick === tick && change.tx === tx);
-		for (const change of of) if (change.via) refer(transaction, change, change.via);
+		const of = page.filter(
+			(change) => change.tick === tick && change.tx === tx && !this.#held.has(change.seq)
+		);
+		for (const change of of) {
+			this.#held.add(change.seq);
+			if (change.via) refer(transaction, change, change.via);
+			else this.#byChange.set(change.seq, transaction);
+		}
 		transaction.changes = [...of.filter(({ via }) => !via), ...transaction.changes];
 		this.size += of.length;
 		const ended = next?.tick !== tick;
@@ -99,8 +176,9 @@ export class Feed {
 		transaction.lines = null;
 	}
 
-	/** Where the oldest change that is held stands; null while there is none. */
+	/** Where the history that is held begins; null while there is none. */
 	oldest(): Position | null {
+		if (this.#reached) return this.#reached;
 		for (const entry of this.entries) {
 			if (entry.kind === 'note') continue;
 			const change = entry.kind === 'orphan' ? entry.references.changes[0] : entry.changes[0];
@@ -122,30 +200,35 @@ export class Feed {
 		this.entries.push({ kind: 'note', id: `note ${++this.#serial}`, at, tone, text, born: now });
 	}
 
+	/** When a table was last changed, milliseconds, as far as came here; null where nothing did. */
+	latest(table: TableName): number | null {
+		return Date.parse(this.#latest.get(tableKey(table)) ?? '') || null;
+	}
+
+	/** Of the changes of the last second, how many are shown. */
+	get sample() {
+		return this.#sampler.sample;
+	}
+
 	/** Settles the sample when nothing arrived for a while. */
 	settle(now: number): void {
-		this.#turnSecond(now);
+		this.#sampler.settle(now);
 	}
 
-	#turnSecond(now: number): void {
-		const { start, shown, of } = this.#second;
-		const passed = now - start;
-		if (passed < 1000) return;
-		const scale = passed < 3000 ? 1000 / passed : 0;
-		this.sample = { shown: Math.round(shown * scale), of: Math.round(of * scale) };
-		this.#second = { start: now, shown: 0, of: 0 };
-	}
-
-	#add(changes: readonly Change[], now: number): Transaction[] {
+	/** Gives the transactions that it made, by id. */
+	#add(changes: readonly Change[], now: number): Map<string, Transaction> {
 		const added = new Map<string, Transaction>();
 		for (const change of changes) {
 			this.size++;
+			this.#held.add(change.seq);
 			this.tick = BigInt(change.tick) > this.tick ? BigInt(change.tick) : this.tick;
 			if (change.via) {
 				this.#refer(change, change.via, now);
 				continue;
 			}
-			const id = `${change.tick} ${change.tx}`;
+			const table = tableKey(change);
+			if (change.at > (this.#latest.get(table) ?? '')) this.#latest.set(table, change.at);
+			const id = transactionId(change);
 			let transaction = added.get(id);
 			if (!transaction) {
 				transaction = {
@@ -156,6 +239,7 @@ export class Feed {
 					changes: [],
 					omitted: 0,
 					references: new Map(),
+					tables: this.tables,
 					open: true,
 					born: now,
 					lines: null
@@ -168,84 +252,49 @@ export class Feed {
 			this.#byChange.set(change.seq, transaction);
 		}
 		this.#trim();
-		return [...added.values()];
+		return added;
 	}
 
 	#refer(change: Change, via: Via, now: number): void {
-		const { schema, table } = change;
-		const id = referencesId(change, via);
 		const cause = this.#byChange.get(via.seq);
-		if (!cause || cause.born <= this.frozenAt) {
-			const last = this.entries.at(-1);
-			if (last?.kind === 'orphan' && last.references.id === id) last.references.changes.push(change);
-			else {
-				const references: References = {
-					kind: 'references',
-					id,
-					schema,
-					table,
-					via,
-					changes: [change],
-					open: false
-				};
-				this.entries.push({
-					kind: 'orphan',
-					id: `orphan ${change.seq}`,
-					tick: change.tick,
-					references,
-					born: now
-				});
-			}
-			return;
+		if (cause && cause.born > this.frozenAt) return refer(cause, change, via);
+		const group = groupOf(change, via);
+		const last = this.entries.at(-1);
+		if (last?.kind === 'orphan' && last.references.group === group) last.references.changes.push(change);
+		else {
+			const id = `orphan ${change.seq}`;
+			const references = referencesOf(id, change, via);
+			this.entries.push({ kind: 'orphan', id, tick: change.tick, references, born: now });
 		}
-		refer(cause, change, via);
 	}
 
 	/** Drops the oldest in chunks, so that the cost of dropping is spread thin. */
 	#trim(): void {
 		if (this.size <= this.capacity && this.entries.length <= 2 * this.capacity) return;
+		this.#reached = null;
+		this.begun = false;
 		const target = this.capacity * 0.95;
 		let drop = 0;
 		while (drop < this.entries.length - 1 && (this.size > target || this.entries.length - drop > target)) {
 			const entry = this.entries[drop++]!;
-			this.size -= heldBy(entry);
-			if (entry.kind === 'transaction') for (const { seq } of entry.changes) this.#byChange.delete(seq);
+			for (const { seq } of changesIn(entry)) {
+				if (this.#held.delete(seq)) this.size--;
+				this.#byChange.delete(seq);
+			}
 		}
 		this.entries = this.entries.slice(drop);
 	}
 }
 
-const referencesId = ({ schema, table }: Change, via: Via) =>
-	`${via.seq} ${schema}.${table} ${via.constraint}`;
-
-/** Puts a reference under its cause. */
-function refer(cause: Transaction, change: Change, via: Via): void {
-	const { schema, table } = change;
-	const id = referencesId(change, via);
-	const lists = cause.references.get(via.seq) ?? [];
-	const known = lists.find((references) => references.id === id);
-	if (known) known.changes.push(change);
-	else lists.push({ kind: 'references', id, schema, table, via, changes: [change], open: false });
-	cause.references.set(via.seq, lists);
-	cause.lines = null;
-}
+const transactionId = ({ tick, tx }: Change) => `${tick} ${tx}`;
 
 /** Where the oldest change that a transaction's card holds stands. */
-export function oldestOf({ tick, changes, references }: Transaction): Position {
-	const first = [changes[0], ...[...references.values()].flat().map(({ changes }) => changes[0])];
-	const seqs = first.flatMap((change) => (change ? [BigInt(change.seq)] : []));
-	return { tick, seq: String(seqs.reduce((a, b) => (a < b ? a : b))) };
+export function oldestOf(card: Transaction): Position {
+	const seqs = changesIn(card).map(({ seq }) => BigInt(seq));
+	return { tick: card.tick, seq: String(seqs.reduce((a, b) => (a < b ? a : b))) };
 }
 
 /** Whether a page of what was left out may still be loaded: a card is bounded as the feed is. */
 export function fillable({ changes, loading }: Transaction): boolean {
 	return !loading && changes.length < CAPACITY;
-}
-
-function heldBy(entry: Entry): number {
-	if (entry.kind === 'note') return 0;
-	if (entry.kind === 'orphan') return entry.references.changes.length;
-	let held = entry.changes.length;
-	for (const lists of entry.references.values()) for (const { changes } of lists) held += changes.length;
-	return held;
 }

@@ -1,12 +1,15 @@
 /** What the ledger holds, entry by entry, and the lines that it makes on the screen. */
 
+import { cascadesOf, type Cascades } from './cascades.ts';
 import { tally, type Tally } from './change.ts';
-import type { Change, Position, TableName, Via } from './protocol.ts';
+import type { Change, Position, TableInfo, TableName, Via } from './protocol.ts';
 
-/** Rows that reference one changed row through one foreign key. */
+/** Rows that reference one changed row through one foreign key, or that it took along. */
 export interface References extends TableName {
 	kind: 'references';
 	id: string;
+	/** The cause and the way that leads from it: the same for all alike. */
+	group: string;
 	via: Via;
 	changes: Change[];
 	open: boolean;
@@ -19,13 +22,17 @@ export interface Transaction {
 	tick: string;
 	tx: string;
 	changes: Change[];
-	/** Rows that are known to have changed with these but were left out; 0 where all are here. */
+	/** Rows that changed with these but were left out; 0 where all are here, infinite where that is not known. */
 	omitted: number;
 	/** Where a page of what was left out begins, once one was loaded. */
 	next?: Position;
 	loading?: boolean;
 	/** References by the seq of the change that caused them. */
 	references: Map<string, References[]>;
+	/** The tables as they were when it came. */
+	tables: readonly TableInfo[];
+	/** Worked out when it is opened. */
+	cascades?: Cascades;
 	open: boolean;
 	/** When it came onto the screen; 0 for what was there from the start. */
 	born: number;
@@ -52,6 +59,48 @@ export interface Orphan {
 	tick: string;
 	references: References;
 	born: number;
+}
+
+/** What rows have in common that reference the same change alike. */
+export const groupOf = ({ schema, table }: Change, via: Via) =>
+	`${via.seq} ${schema}.${table} ${via.constraint}`;
+
+export const referencesOf = (id: string, change: Change, via: Via): References => {
+	const { schema, table } = change;
+	const group = groupOf(change, via);
+	return { kind: 'references', id, group, schema, table, via, changes: [change], open: false };
+};
+
+/** Puts a reference under its cause. */
+export function refer(cause: Transaction, change: Change, via: Via): void {
+	const group = groupOf(change, via);
+	const lists = cause.references.get(via.seq) ?? [];
+	const known = lists.find((references) => references.group === group);
+	if (known) known.changes.push(change);
+	else lists.push(referencesOf(group, change, via));
+	cause.references.set(via.seq, lists);
+	cause.lines = null;
+}
+
+/** So many rows of a transaction are not shown. */
+export function cut(transaction: Transaction, rows: number): void {
+	transaction.omitted += rows;
+	transaction.open = false;
+	transaction.lines = null;
+}
+
+/** A transaction may have done more than is known. One row by itself claims nothing. */
+export function doubt(transaction: Transaction): void {
+	if (transaction.changes.length === 1 || transaction.omitted > 0) return;
+	transaction.omitted = Infinity;
+	transaction.lines = null;
+}
+
+/** All that an entry holds. */
+export function changesIn(entry: Entry): Change[] {
+	if (entry.kind === 'note') return [];
+	if (entry.kind === 'orphan') return entry.references.changes;
+	return [...entry.changes, ...[...entry.references.values()].flat().flatMap(({ changes }) => changes)];
 }
 
 /** One line on the screen. */
@@ -95,11 +144,21 @@ function transactionLines(transaction: Transaction): Line[] {
 	// Before the rows that are there: they are the newest of it.
 	if (omitted > 0)
 		lines.push({ kind: 'omitted', id: `omitted ${transaction.id}`, transaction, rows: omitted, loading });
-	for (const change of changes) {
+	if (transaction.cascades?.of !== changes)
+		transaction.cascades = cascadesOf(single ? [] : changes, transaction.tables);
+	const { under, taken } = transaction.cascades;
+	const add = (change: Change, depth: number) => {
 		lines.push({ kind: 'change', id: change.seq, change, depth, born });
 		for (const references of transaction.references.get(change.seq) ?? [])
 			lines.push(...referenceLines(references, depth + 1, born));
-	}
+		for (const references of under.get(change.seq) ?? []) {
+			const { id, open, changes } = references;
+			const alone = changes.length === 1;
+			if (!alone) lines.push({ kind: 'references', id, references, depth: depth + 1, born });
+			if (alone || open) for (const change of changes) add(change, alone ? depth + 1 : depth + 2);
+		}
+	};
+	for (const change of changes) if (!taken.has(change.seq)) add(change, depth);
 	return lines;
 }
 
@@ -154,8 +213,10 @@ export function toggle(entries: readonly Entry[], line: Line): boolean {
 	}
 	if (line.kind === 'references' && line.references.changes.length > 1) {
 		line.references.open = !line.references.open;
+		const { seq } = line.references.via;
 		for (const entry of entries)
-			if (entry.kind === 'transaction' && entry.references.has(line.references.via.seq)) entry.lines = null;
+			if (entry.kind === 'transaction' && (entry.references.has(seq) || entry.cascades?.under.has(seq)))
+				entry.lines = null;
 		return true;
 	}
 	return false;

@@ -96,7 +96,7 @@ test('a count of matches that takes long keeps nobody waiting, and says how far 
 	await field.press('Enter');
 	const strip = page.getByRole('region', { name: 'Activity over time' });
 	await expect(strip).toContainText('Counting matches');
-	await expect(lines(page).first()).toContainText('×200');
+	await expect(lines(page).first()).toContainText('there may be more of it');
 	await db.query(`insert into "Book" values (9001, 'dear', 10, 1, 1), (9002, 'cheap', 1, 1, 1)`);
 	await expect(lines(page).first()).toContainText('“dear”');
 	await expect(strip).toContainText('Counting matches');

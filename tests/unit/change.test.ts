@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { brief, briefKey, columnsOf, keyLabel, summarise, tableLabel, tally } from '../../src/lib/change.ts';
+import {
+	brief,
+	briefKey,
+	columnsOf,
+	keyLabel,
+	summarise,
+	tableLabel,
+	tally,
+	tell
+} from '../../src/lib/change.ts';
 import { change } from './support/changes.ts';
 
 describe('a change in words', () => {
@@ -62,6 +71,42 @@ describe('values on a line', () => {
 			expect(brief(text, 20).length).toBeLessThanOrEqual(20);
 			expect(brief(text, 20)).not.toContain('\\u');
 		}
+	});
+});
+
+describe('a line of so many characters', () => {
+	const update = change({
+		op: 'UPDATE',
+		before: '{"a":1,"b":"x","c":true}',
+		after: '{"a":2,"b":"yy","c":false}'
+	});
+	const names = (room: number) => tell(update, room).columns.map(({ column }) => column.name);
+
+	test('leaves out whole what does not fit, and counts it', () => {
+		expect(names(100)).toEqual(['a', 'b', 'c']);
+		expect(names(16)).toEqual(['a', 'b']);
+		expect(tell(update, 16).more).toBe(1);
+		expect(names(4)).toEqual(['a']);
+		expect(tell(update, 4).more).toBe(2);
+	});
+
+	test('a long value leaves the other side its room', () => {
+		const long = 'x'.repeat(100);
+		const sides = (before: string, after: string) => {
+			const told = tell(
+				change({ op: 'UPDATE', before: JSON.stringify({ a: before }), after: JSON.stringify({ a: after }) }),
+				40
+			);
+			return told.columns.map(({ before, after }) => [before.length, after.length])[0];
+		};
+		expect(sides(long, 'short')).toEqual([28, 5]);
+		expect(sides('short', long)).toEqual([5, 28]);
+		expect(sides(long, 'y'.repeat(100))).toEqual([16, 16]);
+	});
+
+	test('a title comes first; empty text is seen', () => {
+		const insert = change({ op: 'INSERT', after: '{"id":1,"title":"Emma","e":"","n":5}', key: { id: '1' } });
+		expect(tell(insert, 20)).toMatchObject({ title: 'Emma', columns: [{ after: '""' }], more: 1 });
 	});
 });
 

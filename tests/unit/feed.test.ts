@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Feed } from '../../src/lib/feed.ts';
 import { height, indexOf, linesBetween, toggle, type Line } from '../../src/lib/lines.ts';
-import type { Change } from '../../src/lib/protocol.ts';
+import type { Change, TableInfo } from '../../src/lib/protocol.ts';
 import { change } from './support/changes.ts';
 
 const at = '2026-01-31T12:00:00.000000Z';
@@ -112,6 +112,156 @@ describe('the ledger', () => {
 		feed.catchUp([b!, c!], 5);
 		expect(all(feed).map((line) => line.id)).toEqual([c!.seq, b!.seq, a!.seq]);
 		expect(indexOf(feed.entries, a!.seq)).toBe(2);
+	});
+
+	test('joins a transaction, and references, that the beginning of a page had split', () => {
+		const feed = new Feed();
+		const of = (tick: string, rows: number) => Array.from({ length: rows }, () => change({ tick, tx: tick }));
+		const [other, batch, single] = [of('1', 1), of('2', 300), of('3', 1)];
+		const via = { seq: '0', schema: 'public', table: 'Book', constraint: 'fk', truncated: false };
+		const references = Array.from({ length: 4 }, () => change({ tick: '4', op: 'REFERENCE', via }));
+		feed.reset([...references.slice(2)]);
+		feed.extend([...batch.slice(120), ...single, ...references.slice(0, 2)]);
+		expect(feed.entries).toHaveLength(3);
+		const copy = feed.entries.slice();
+		expect(feed.extend([...other, ...batch.slice(0, 120)])).toHaveLength(1);
+		expect(new Set(all(feed).map(({ id }) => id)).size).toBe(4);
+		expect(copy[0]).toMatchObject({ changes: batch, omitted: 0, open: false });
+		expect(copy[2]).toMatchObject({ references: { changes: references } });
+		expect(feed.size).toBe(306);
+		expect(feed.oldest()).toEqual({ tick: '1', seq: other[0]!.seq });
+		// Once more what is held already changes nothing.
+		expect(feed.extend([...other, ...batch])).toEqual([]);
+		expect(feed.size).toBe(306);
+	});
+
+	test('a card at the beginning of a full page may go on before it, until that is known', () => {
+		const feed = new Feed();
+		feed.reset(Array.from({ length: 200 }, () => change({ tick: '2', op: 'UPDATE' })));
+		expect(all(feed)[0]).toMatchObject({ kind: 'transaction', omitted: Infinity });
+		const more = Array.from({ length: 50 }, () => change({ tick: '2', op: 'UPDATE' }));
+		feed.extend(more);
+		expect(all(feed)[0]).toMatchObject({ omitted: Infinity });
+		expect(feed.begun).toBe(false);
+		feed.extend([]);
+		expect(all(feed)[0]).toMatchObject({ omitted: 0, tallies: [{ rows: 250 }] });
+		expect(feed.begun).toBe(true);
+	});
+
+	test('takes no more than there is room for', () => {
+		const feed = new Feed(100);
+		feed.reset(Array.from({ length: 100 }, () => change({ tick: '2' })));
+		feed.extend([change({ tick: '1' })]);
+		expect(feed.size).toBe(100);
+		expect(feed.begun).toBe(true);
+	});
+
+	test('sampling counts what it drops for the transaction that wrote it', () => {
+		const feed = new Feed();
+		const moment = (tick: number) =>
+			Array.from({ length: 49 }, (_, i) =>
+				change({ tick: String(tick), tx: `${tick} ${Math.floor(i / 7)}` })
+			);
+		for (let i = 0; i < 100; i++) push(feed, moment(i), 0, i * 50);
+		const sizes = feed.entries.map(
+			(entry) => entry.kind === 'transaction' && entry.changes.length + entry.omitted
+		);
+		expect(new Set(sizes)).toEqual(new Set([7]));
+		expect(feed.entries.some((entry) => entry.kind === 'transaction' && entry.omitted > 0)).toBe(true);
+	});
+
+	test('what the server left out of several transactions may be of any in the first tick', () => {
+		const feed = new Feed();
+		push(
+			feed,
+			['1', '1', '1', '2', '2'].map((tick, i) => change({ tick, tx: String(Math.max(1, i)) })),
+			50
+		);
+		expect(feed.entries).toMatchObject([
+			{ omitted: Infinity },
+			{ omitted: 0 },
+			{ omitted: 0 },
+			{ omitted: 0 }
+		]);
+	});
+
+	test('rows that a deleted row took along stand under it, at every depth', () => {
+		const table = (table: string, ...references: [column: string, parent: string][]): TableInfo => ({
+			schema: 'public',
+			table,
+			watched: true,
+			columns: [],
+			primaryKey: ['id'],
+			references: references.map(([column, parent]) => ({
+				constraint: `${table}_${column}`,
+				columns: [column],
+				referenced: ['id'],
+				schema: 'public',
+				table: parent
+			}))
+		});
+		const gone = (table: string, row: object) =>
+			change({ op: 'DELETE', table, before: JSON.stringify(row), after: null });
+		const feed = new Feed();
+		feed.tables = [
+			table('User'),
+			table('Book', ['authorId', 'User']),
+			table('Review', ['bookId', 'Book'], ['by', 'User'])
+		];
+		push(feed, [
+			gone('Review', { id: 1, bookId: 9, by: null }),
+			gone('User', { id: 1 }),
+			gone('Book', { id: 9, authorId: 1 }),
+			gone('Review', { id: 2, bookId: 9, by: 7 }),
+			change({
+				op: 'UPDATE',
+				table: 'Review',
+				before: '{"id":3,"bookId":8,"by":1}',
+				after: '{"id":3,"bookId":8,"by":null}'
+			}),
+			gone('Review', { id: 4, bookId: 9, by: 7 })
+		]);
+		toggle(feed.entries, all(feed)[0]!);
+		const shape = () => all(feed).map((line) => [line.kind, 'depth' in line ? line.depth : 0]);
+		expect(shape()).toEqual([
+			['transaction', 0],
+			['change', 1],
+			['change', 1],
+			['change', 2],
+			['references', 3],
+			['change', 2]
+		]);
+		expect(all(feed)[4]).toMatchObject({ references: { table: 'Review', changes: [{}, {}] } });
+		toggle(feed.entries, all(feed)[4]!);
+		expect(shape().slice(4)).toEqual([
+			['references', 3],
+			['change', 4],
+			['change', 4],
+			['change', 2]
+		]);
+	});
+
+	test('knows when a table was last changed, of history and of the present', () => {
+		const feed = new Feed();
+		feed.reset([change({ at: '2026-01-31T12:00:01.500000Z' })]);
+		feed.extend([change({ at: '2026-01-31T11:00:00.000000Z' })]);
+		const table = { schema: 'public', table: 'Book' };
+		expect(feed.latest(table)).toBe(Date.parse('2026-01-31T12:00:01.500Z'));
+		push(feed, [change({ at: '2026-01-31T12:00:02.000000Z' })]);
+		expect(feed.latest(table)).toBe(Date.parse('2026-01-31T12:00:02Z'));
+		expect(feed.latest({ schema: 'other', table: 'Book' })).toBe(null);
+	});
+
+	test('what was left out is no longer, once history brings it', () => {
+		const feed = new Feed();
+		const rows = Array.from({ length: 30 }, () => change({ op: 'UPDATE' }));
+		push(feed, rows.slice(20), 20);
+		feed.extend(rows.slice(5, 20));
+		expect(feed.entries).toMatchObject([{ omitted: 5 }]);
+		feed.extend(rows.slice(0, 5));
+		expect(feed.entries).toMatchObject([{ changes: rows, omitted: Infinity }]);
+		feed.extend([]);
+		expect(feed.entries).toMatchObject([{ omitted: 0 }]);
 	});
 
 	test('a stretch of lines is the same stretch of all of them', () => {

@@ -72,8 +72,11 @@ export class Ledger {
 
 	/** Adds older changes (oldest first) at the bottom. */
 	extend(changes: readonly Change[]): void {
-		const older = this.board.feed.extend(changes);
-		if (this.#copy) this.#copy = [...older, ...this.#copy];
+		const { feed } = this.board;
+		// What is being read may begin before what the feed still holds: nothing is between that it lacks.
+		const joined = this.entries[0] === feed.entries[0];
+		const older = feed.extend(changes);
+		if (this.#copy && joined) this.#copy = [...older, ...this.#copy];
 		this.board.touch();
 	}
 

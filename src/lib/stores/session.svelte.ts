@@ -51,6 +51,8 @@ export class Session {
 	delay: { p50: number; p95: number } | null = $state.raw(null);
 
 	#client: Client | null = null;
+	/** The log is another than the one that was shown last. */
+	#otherLog = false;
 	/** When the connection broke. */
 	#lost = Date.now();
 	#beat: ReturnType<typeof setInterval> | undefined;
@@ -106,12 +108,17 @@ export class Session {
 		return this.link.up && this.state?.database !== 'disconnected';
 	}
 
+	/** Rows a second just now, of what `rows` picks; null while nothing can be heard. */
+	rate(rows: number): number | null {
+		return this.player.stretch || this.following ? this.board.rate(rows) : null;
+	}
+
 	/** Connects; gives what ends the sitting. */
 	start(): () => void {
 		this.#client = connect('', {
 			hello: (hello) => this.#welcome(hello),
 			tables: (tables) => this.#tablesChanged(tables),
-			state: (state) => (this.state = state),
+			state: (state) => this.#stateChanged(state),
 			link: (link) => this.#linked(link)
 		});
 		this.#beat = setInterval(() => this.#tock(), BEAT_MS);
@@ -182,6 +189,12 @@ export class Session {
 
 	#becomeReady(): void {
 		this.ready = true;
+		if (this.#otherLog)
+			this.#note(
+				'gap',
+				'Another log: the database was restored, failed over, or installed anew. Starting afresh.'
+			);
+		this.#otherLog = false;
 		if (this.wanted) void this.openRow(this.wanted);
 	}
 
@@ -192,7 +205,8 @@ export class Session {
 			return this.#reload();
 		}
 		if (refused === 'BAD_REQUEST' || refused === 'NOT_FOUND') this.problem = (error as Error).message;
-		else this.#retry = setTimeout(() => this.hello && this.link.up && this.#reload(true), RETRY_MS);
+		else
+			this.#retry = setTimeout(() => this.hello && this.link.up && this.#reload(!this.#otherLog), RETRY_MS);
 		// The present needs no past: it is followed meanwhile.
 		if (!this.view.past && this.hello && refused !== 'BAD_REQUEST')
 			this.present.follow({ epoch: this.hello.epoch, tick: this.hello.head }, this.filter);
@@ -201,24 +215,28 @@ export class Session {
 	#welcome(hello: Hello): void {
 		const before = this.hello;
 		this.hello = hello;
-		this.tables = hello.tables;
+		this.tables = this.board.feed.tables = hello.tables;
 		if (!before) return this.#reload();
 		const away = Date.now() - this.#lost;
-		const sameLog = before.epoch === hello.epoch;
-		if (!sameLog)
-			this.#note(
-				'gap',
-				'Another log: the database was restored, failed over, or installed anew. Starting afresh.'
-			);
+		if (before.epoch !== hello.epoch) this.#otherLog = true;
 		else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
 		else return;
-		if (!this.view.past) void this.load(sameLog);
+		if (!this.view.past) void this.load(!this.#otherLog);
+	}
+
+	#stateChanged(state: State): void {
+		const before = this.state;
+		this.state = state;
+		if (!before || (before.database === 'disconnected') === (state.database === 'disconnected')) return;
+		const since = Date.parse(state.since) - Date.parse(before.since);
+		if (state.database === 'disconnected') this.#note('quiet', 'The database is away');
+		else this.#note('quiet', `The database is back after ${duration(since)}`);
 	}
 
 	#tablesChanged(tables: TableInfo[]): void {
 		for (const text of differences(this.tables, tables)) this.#note('quiet', text);
 		const before = JSON.stringify(this.filter);
-		this.tables = tables;
+		this.tables = this.board.feed.tables = tables;
 		// Leaving a table out means asking for all others: there may be others now.
 		if (this.ready && !this.view.past && JSON.stringify(this.filter) !== before) void this.load(true);
 	}

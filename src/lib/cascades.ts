@@ -1,0 +1,74 @@
+/** What foreign keys took along: rows of a transaction that were changed because another row of it was. */
+
+import { tableKey } from './change.ts';
+import { members } from './json.ts';
+import { referencesOf, type References } from './lines.ts';
+import type { Change, TableInfo, TableName } from './protocol.ts';
+
+export interface Cascades {
+	/** Of these changes. */
+	of: readonly Change[];
+	/** Alike rows, by the seq of the change that took them along. */
+	under: Map<string, References[]>;
+	/** The seqs of all rows that were taken along. */
+	taken: Set<string>;
+}
+
+/** A row follows one that was deleted, or whose key was changed, before it and that it pointed at until then. */
+export function cascadesOf(changes: readonly Change[], tables: readonly TableInfo[]): Cascades {
+	const cascades: Cascades = { of: changes, under: new Map(), taken: new Set() };
+	const children = new Map(tables.map((table) => [tableKey(table), table.references]));
+	const pointedAt = new Map<string, Map<string, string[]>>();
+	for (const { references } of tables)
+		for (const { referenced, ...parent } of references) {
+			const keys = pointedAt.get(tableKey(parent)) ?? new Map<string, string[]>();
+			pointedAt.set(tableKey(parent), keys.set(String(referenced), referenced));
+		}
+	/** By the key under which a row was pointed at. */
+	const gone = new Map<string, Change>();
+	for (const change of changes) {
+		const own = children.get(tableKey(change)) ?? [];
+		const keys = pointedAt.get(tableKey(change));
+		if ((change.op !== 'DELETE' && change.op !== 'UPDATE') || (own.length === 0 && !keys)) continue;
+		const before = valuesOf(change.before);
+		const after = valuesOf(change.after);
+		for (const { constraint, columns, referenced, ...parent } of own) {
+			const key = keyOf(parent, referenced, columns, before);
+			const cause = key && gone.get(key);
+			if (!cause || key === keyOf(parent, referenced, columns, after)) continue;
+			const { seq, schema, table } = cause;
+			take(cascades, change, { seq, schema, table, constraint, truncated: false });
+			break;
+		}
+		for (const columns of keys?.values() ?? []) {
+			const key = keyOf(change, columns, columns, before);
+			if (key && key !== keyOf(change, columns, columns, after)) gone.set(key, change);
+		}
+	}
+	return cascades;
+}
+
+function take({ under, taken }: Cascades, change: Change, via: References['via']): void {
+	const list = under.get(via.seq) ?? [];
+	const id = `${change.op} ${via.seq} ${tableKey(change)} ${via.constraint}`;
+	const known = list.find((references) => references.id === id);
+	if (known) known.changes.push(change);
+	else list.push(referencesOf(id, change, via));
+	under.set(via.seq, list);
+	taken.add(change.seq);
+}
+
+function valuesOf(row: string | null): Map<string, string> {
+	return new Map(members(row).map(({ name, text }) => [name, text]));
+}
+
+/** What a row points at, or is pointed at by; null where a part is missing. */
+function keyOf(
+	table: TableName,
+	referenced: string[],
+	columns: string[],
+	row: Map<string, string>
+): string | null {
+	const values = columns.map((column) => row.get(column) ?? 'null');
+	return values.includes('null') ? null : JSON.stringify([tableKey(table), String(referenced), values]);
+}

@@ -1,0 +1,140 @@
+/** What a wall, a narrow window, other scripts, the keyboard and the system's colours make of the page. */
+import AxeBuilder from '@axe-core/playwright';
+import pg from 'pg';
+import { counter, expect, insertBooks, lines, open, table, test as base } from '../support/page.ts';
+
+const test = base.extend({
+	database: async ({ database }, use) => {
+		const client = new pg.Client({ connectionString: database.url });
+		await client.connect();
+		await client.query(`
+			create table "Review" (id int primary key, "bookId" int references "Book" on delete cascade);
+			create table "جدول" (id text primary key, "نص" text)`);
+		await client.end();
+		await use(database);
+	}
+});
+
+test('rows that a foreign key deleted stand under their cause', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await insertBooks(db, 1, 2);
+	await db.query(`insert into "Review" values (1, 1), (2, 1), (3, 1), (4, 2)`);
+	await open(page);
+	await db.query(`delete from "Book"`);
+	const card = lines(page).first();
+	await expect(card).toContainText('6 rows');
+	await card.click();
+	await expect(lines(page).nth(2)).toContainText(/delete\s*Review ×3\s*via bookId/);
+	await expect(lines(page).nth(4)).toContainText(/delete\s*Review 4/);
+	await lines(page).nth(2).click();
+	await expect(lines(page).nth(5)).toContainText(/delete\s*Review 3/);
+});
+
+for (const [name, viewport] of [
+	['a wall', { width: 1440, height: 900 }],
+	['a phone', { width: 390, height: 844 }]
+] as const)
+	test.describe(name, () => {
+		test.use({ viewport });
+		test(`the wall screen on ${name} tells what it is of, and when that is away`, async ({
+			page,
+			rowcast,
+			db
+		}) => {
+			await open(page);
+			await insertBooks(db, 1, 3);
+			await db.query(`update "User" set name = 'x'`);
+			await expect(counter(page, 'User', 'UPDATE')).toHaveText('2');
+			await page.keyboard.press('w');
+			await expect(page.locator('header')).toContainText(/shop_\d+ @/);
+			await expect(page.locator('nav [data-table]').first()).toHaveAttribute('data-table', 'Book');
+			for (const part of ['canvas', 'nav [data-table="User"]', 'header .lamps']) {
+				const box = (await page.locator(part).boundingBox())!;
+				expect(box.x).toBeGreaterThanOrEqual(0);
+				expect(box.x + box.width).toBeLessThanOrEqual(viewport.width);
+				expect(box.y + box.height).toBeLessThanOrEqual(viewport.height);
+			}
+			const { violations } = await new AxeBuilder({ page }).analyze();
+			expect(violations.map(({ id }) => id)).toEqual([]);
+			await rowcast.stop('SIGKILL');
+			await expect(page.getByText(/Server away for/)).toBeVisible();
+		});
+	});
+
+test('a table says its share and its last change, or since when there was none, and goes on while the server is away', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	await open(page);
+	await insertBooks(db, 1, 3);
+	await db.query(`update "User" set name = 'x' where id = 1`);
+	await expect(table(page, 'Book')).toContainText('75%');
+	await expect(table(page, 'User')).toContainText('25%');
+	await expect(table(page, 'Book')).toContainText(/now|\d s ago/);
+	await expect(table(page, 'Review')).toContainText('no change in 5 min');
+	await expect(table(page, 'Book').locator('time')).toHaveAttribute('title', /\d{4} at .*T.*Z/);
+	await rowcast.stop('SIGKILL');
+	await expect(page.locator('.stance')).toHaveText('Server away');
+	const ago = async () => parseInt(await table(page, 'Book').locator('time').innerText()) || 0;
+	const before = await ago();
+	await expect.poll(ago).toBeGreaterThan(before + 1);
+	await expect(table(page, 'Book').locator('.rate')).toHaveText('–/s');
+});
+
+test.describe('a narrow window', () => {
+	test.use({ viewport: { width: 720, height: 500 } });
+	test('cuts no figure and wraps no label', async ({ page, rowcast, db }) => {
+		void rowcast;
+		await open(page);
+		await db.query(`insert into "Book" select n, 'n', 1, 1, 1 from generate_series(1, 1500) n`);
+		await db.query(`update "Book" set price = 2`);
+		await db.query(`delete from "Book"`);
+		await expect(counter(page, 'Book', 'DELETE')).toHaveText('1,500');
+		const row = (await table(page, 'Book').boundingBox())!;
+		const figure = (await counter(page, 'Book', 'DELETE').boundingBox())!;
+		expect(figure.x + figure.width).toBeLessThan(row.x + row.width);
+		await expect(page.locator('header .status')).toBeHidden();
+		expect((await page.locator('nav .bar').boundingBox())!.height).toBeLessThan(32);
+	});
+});
+
+test('names and values of a script that runs the other way keep their places', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await db.query(`insert into "جدول" values ('مفتاح', 'قيمة')`);
+	const line = lines(page).first();
+	const x = async (part: string) => (await line.locator(part).boundingBox())!.x;
+	await expect(line).toContainText('قيمة');
+	expect(await x('.table')).toBeLessThan(await x('.key'));
+	expect(await x('.name')).toBeLessThan(await x('.column .mono:last-child'));
+});
+
+test.describe('the colours of the system', () => {
+	test('mark the chosen table alone', async ({ page, rowcast }) => {
+		void rowcast;
+		await page.emulateMedia({ forcedColors: 'active' });
+		await open(page);
+		await table(page, 'Book').click();
+		const bar = (name: string) => table(page, name).evaluate((row) => getComputedStyle(row).borderLeftWidth);
+		await expect.poll(() => bar('Book')).toBe('3px');
+		expect(await bar('User')).toBe('0px');
+	});
+});
+
+test('the keyboard skips to the changes, and each has a name', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 1);
+	await db.query(`update "Book" set price = 10.00 where id = 1`);
+	await expect(page.getByRole('article', { name: /update Book 1 price 9\.50 to 10\.00/ })).toBeVisible();
+	await page.keyboard.press('Tab');
+	await expect(page.getByRole('link', { name: 'Skip to the changes' })).toBeFocused();
+	await page.keyboard.press('Enter');
+	await page.keyboard.press('Tab');
+	await expect(lines(page).first()).toBeFocused();
+});
