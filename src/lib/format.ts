@@ -17,6 +17,11 @@ export function count(rows: number): string {
 	return whole.format(rows);
 }
 
+/** `1 change`, `1,204 changes`. */
+export function counted(number: number, noun: string): string {
+	return `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
+}
+
 /** `1.2M`: where `1,204,311` would not fit. Exact below ten thousand. */
 export function compact(rows: number): string {
 	return rows < 10_000 ? whole.format(rows) : short.format(rows);

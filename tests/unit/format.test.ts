@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Delay } from '../../src/lib/delay.ts';
-import { ago, duration, rate } from '../../src/lib/format.ts';
+import { ago, counted, duration, rate } from '../../src/lib/format.ts';
 
 test('durations in the two units that matter', () => {
 	expect([0, 850, 1200, 14_000, 200_000, 7_500_000, 273_600_000].map(duration)).toEqual([
@@ -35,4 +35,8 @@ test('clocks that differ are told from delay', () => {
 	expect(delay.skew).toBe(-60_000);
 	delay.note(101_000, 100_995, 41_005);
 	expect(delay.percentile(0.99)).toBeLessThan(50);
+});
+
+test('one is singular', () => {
+	expect([0, 1, 1204].map((n) => counted(n, 'change'))).toEqual(['0 changes', '1 change', '1,204 changes']);
 });
