@@ -39,6 +39,8 @@ test('of a value that is too large for the log, it is told how large it is', asy
 
 test('closing the detail gives the keyboard back to its line', async ({ page, rowcast, db }) => {
 	void rowcast;
+	// So wide that the feed keeps its height.
+	await page.setViewportSize({ width: 1440, height: 900 });
 	await open(page);
 	await insertBooks(db, 1, 3);
 	await expect(lines(page)).toHaveCount(3);
