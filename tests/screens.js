@@ -19,13 +19,11 @@ const WIDE = { width: 1440, height: 900 };
 const PHONE = { width: 390, height: 844 };
 
 /** @typedef {import('@playwright/test').Page} Page */
-/** @type {{ name: string, size?: typeof WIDE, dark?: boolean, act?: (page: Page) => Promise<unknown> }[]} */
+/** @type {{ name: string, size?: typeof WIDE, act?: (page: Page) => Promise<unknown> }[]} */
 const STATES = [
 	{ name: 'live' },
-	{ name: 'live-dark', dark: true },
-	{ name: 'paused', act: (page) => page.keyboard.press(' ') },
+	{ name: 'paused', act: pause },
 	{ name: 'detail', act: openUpdate },
-	{ name: 'detail-dark', dark: true, act: openUpdate },
 	{
 		name: 'replay',
 		async act(page) {
@@ -41,10 +39,18 @@ const STATES = [
 			await delay(2000);
 		}
 	},
-	{ name: 'wall', dark: true, act: (page) => page.keyboard.press('w') },
+	{ name: 'wall', act: (page) => page.keyboard.press('w') },
 	{ name: 'phone', size: PHONE },
-	{ name: 'phone-dark', size: PHONE, dark: true, act: openUpdate }
+	{ name: 'phone-detail', size: PHONE, act: openUpdate }
 ];
+const LIGHTS = /** @type {const} */ (['light', 'dark']);
+
+/** @param {Page} page */
+async function pause(page) {
+	await page.keyboard.press(' ');
+	// Something comes to wait.
+	await delay(3000);
+}
 
 /** @param {Page} page */
 async function openUpdate(page) {
@@ -67,10 +73,11 @@ try {
 	const url = await address();
 	await mkdir(folder, { recursive: true });
 	await delay(WORK_MS);
-	for (const state of STATES) await take(url, state);
-	const page = await showing(url, {});
+	for (const state of STATES) for (const light of LIGHTS) await take(url, state, light);
+	const open = await Promise.all(LIGHTS.map(async (light) => ({ light, page: await showing(url, light) })));
 	server.kill();
-	await picture('disconnected', page, () => delay(3000));
+	await delay(3000);
+	for (const { light, page } of open) await picture('disconnected', light, page);
 } finally {
 	await browser.close();
 	server.kill();
@@ -85,30 +92,27 @@ async function address() {
 	throw new Error('The server did not start.');
 }
 
-/** @param {string} url @param {typeof STATES[number]} state */
-async function take(url, { name, act, ...look }) {
-	const page = await showing(url, look);
-	await picture(name, page, async () => act?.(page));
+/** @param {string} url @param {typeof STATES[number]} state @param {typeof LIGHTS[number]} light */
+async function take(url, { name, size, act }, light) {
+	const page = await showing(url, light, size);
+	await act?.(page);
+	await picture(name, light, page);
 }
 
-/** @param {string} url @param {{ size?: typeof WIDE, dark?: boolean }} look */
-async function showing(url, { size = WIDE, dark = false }) {
-	const page = await browser.newPage({
-		viewport: size,
-		colorScheme: dark ? 'dark' : 'light',
-		locale: 'en-GB'
-	});
+/** @param {string} url @param {typeof LIGHTS[number]} light */
+async function showing(url, light, size = WIDE) {
+	const page = await browser.newPage({ viewport: size, colorScheme: light, locale: 'en-GB' });
 	await page.goto(url);
 	await page.locator('[data-ready]').waitFor();
 	await delay(2500);
 	return page;
 }
 
-/** @param {string} name @param {Page} page @param {() => Promise<unknown>} act */
-async function picture(name, page, act) {
-	await act();
+/** @param {string} name @param {typeof LIGHTS[number]} light @param {Page} page */
+async function picture(name, light, page) {
 	await delay(1000);
-	await page.screenshot({ path: path.join(folder, `${name}.png`) });
-	console.log(`docs/screens/${name}.png`);
+	const file = light === 'dark' ? `${name}-dark.png` : `${name}.png`;
+	await page.screenshot({ path: path.join(folder, file) });
+	console.log(`docs/screens/${file}`);
 	await page.close();
 }

@@ -9,12 +9,18 @@ const clock = new Intl.DateTimeFormat(undefined, {
 	hourCycle: 'h23'
 });
 const minute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const date = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
 
 /** `1,204`. */
 export function count(rows: number): string {
 	return whole.format(rows);
+}
+
+/** `1 change`, `1,204 changes`. */
+export function counted(number: number, noun: string): string {
+	return `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 /** `1.2M`: where `1,204,311` would not fit. Exact below ten thousand. */
@@ -33,6 +39,13 @@ export function byteSize(bytes: number): string {
 	}).format(bytes / 1000 ** power);
 }
 
+/** Changes a second at a mark of an axis, exactly: `0.25`, `1.5`, `25K`. */
+export function axisRate(perSecond: number): string {
+	return perSecond < 1
+		? perSecond.toLocaleString(undefined, { maximumSignificantDigits: 2 })
+		: rate(perSecond);
+}
+
 /** Changes a second: `38`, `0.2`, `1.9k`. */
 export function rate(perSecond: number): string {
 	if (perSecond === 0) return '0';
@@ -42,8 +55,8 @@ export function rate(perSecond: number): string {
 
 /** `12:03:04.221`, in the person's zone. */
 export function time(iso: string): string {
-	const date = new Date(iso);
-	return `${clock.format(date)}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+	const at = new Date(iso);
+	return `${clock.format(at)}.${String(at.getMilliseconds()).padStart(3, '0')}`;
 }
 
 /** `12:03:04`. */
@@ -61,6 +74,11 @@ export function dayTime(ms: number): string {
 	return day.format(ms);
 }
 
+/** `22 Nov`. */
+export function dateOf(ms: number): string {
+	return date.format(ms);
+}
+
 /** `12:03`. */
 export function minuteTime(ms: number): string {
 	return minute.format(ms);
@@ -71,7 +89,7 @@ export function exactTime(iso: string): string {
 	return `${full.format(new Date(iso))} · ${iso}`;
 }
 
-/** `850 ms`, `14 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
+/** `850 ms`, `14 s`, `3 min 20 s`, `2 h 5 min`, `24 h`, `3 d 4 h`. */
 export function duration(ms: number): string {
 	if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
 	if (ms < 10_000 && ms % 1000 >= 100) return `${(Math.floor(ms / 100) / 10).toLocaleString()} s`;
@@ -82,7 +100,7 @@ export function duration(ms: number): string {
 	const minutes = Math.floor(seconds / 60);
 	if (minutes < 60) return pair(minutes, 'min', seconds % 60, 's');
 	const hours = Math.floor(minutes / 60);
-	if (hours < 24) return pair(hours, 'h', minutes % 60, 'min');
+	if (hours < 48) return pair(hours, 'h', minutes % 60, 'min');
 	return pair(Math.floor(hours / 24), 'd', hours % 24, 'h');
 }
 

@@ -1,6 +1,7 @@
 /** Everything there is to do: by name for the palette, by key for whoever knows it. */
 
 import { OP_SIGNS, tableLabel } from '$lib/change';
+import { copied } from '$lib/components/copy';
 import { EXPORTS } from '$lib/components/Export.svelte';
 import type { Command } from '$lib/components/Palette.svelte';
 import { OPS } from '$lib/protocol';
@@ -54,7 +55,7 @@ export function commandsOf(screen: Screen, dialogs: Dialogs): Command[] {
 			keys: 'w',
 			run: () => (screen.wall = !screen.wall)
 		},
-		{ name: 'Copy a link to this view', run: () => void navigator.clipboard.writeText(location.href) },
+		{ name: 'Copy a link to this view', tells: () => copied(location.href, 'a link to this view') },
 		...EXPORTS.map(({ format, name }) => ({
 			name: `Export ${exported(screen)} as ${name}`,
 			run: () => dialogs.exporter.open(format)

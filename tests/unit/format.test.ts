@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Delay } from '../../src/lib/delay.ts';
-import { ago, duration, rate } from '../../src/lib/format.ts';
+import { ago, axisRate, counted, duration, rate } from '../../src/lib/format.ts';
 
 test('durations in the two units that matter', () => {
 	expect([0, 850, 1200, 14_000, 200_000, 7_500_000, 273_600_000].map(duration)).toEqual([
@@ -35,4 +35,23 @@ test('clocks that differ are told from delay', () => {
 	expect(delay.skew).toBe(-60_000);
 	delay.note(101_000, 100_995, 41_005);
 	expect(delay.percentile(0.99)).toBeLessThan(50);
+});
+
+test('a day is 24 h, as the chart’s button says', () => {
+	expect([86_400_000, 172_740_000, 604_800_000].map(duration)).toEqual(['24 h', '47 h 59 min', '7 d']);
+});
+
+test('the marks of an axis are exact', () => {
+	expect([0.0005, 0.25, 0.5, 1.5, 20, 25_000].map(axisRate)).toEqual([
+		'0.0005',
+		'0.25',
+		'0.5',
+		'1.5',
+		'20',
+		'25K'
+	]);
+});
+
+test('one is singular', () => {
+	expect([0, 1, 1204].map((n) => counted(n, 'change'))).toEqual(['0 changes', '1 change', '1,204 changes']);
 });

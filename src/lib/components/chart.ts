@@ -8,7 +8,7 @@ import {
 	type ChartConfiguration,
 	type ScaleOptions
 } from 'chart.js';
-import { clockTime, minuteTime, rate } from '../format.ts';
+import { axisRate, clockTime, dateOf, minuteTime } from '../format.ts';
 import type { Op } from '../protocol.ts';
 
 Chart.register(BarController, BarElement, LinearScale);
@@ -38,8 +38,23 @@ export interface Picture {
 	ghost: number[] | null;
 }
 
+const DAY = 86_400_000;
 const MARKS = [
-	5_000, 10_000, 15_000, 30_000, 60_000, 180_000, 300_000, 600_000, 1_800_000, 3_600_000, 14_400_000
+	5_000,
+	10_000,
+	15_000,
+	30_000,
+	60_000,
+	180_000,
+	300_000,
+	600_000,
+	1_800_000,
+	3_600_000,
+	14_400_000,
+	28_800_000,
+	DAY,
+	2 * DAY,
+	7 * DAY
 ];
 
 /** Round moments between two others, in the person's zone, about one each 110 pixels. */
@@ -92,6 +107,7 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 						autoSkip: false,
 						callback(value) {
 							const at = Number(value);
+							if (this.max - this.min > 2 * DAY) return dateOf(at);
 							return this.max - this.min <= 900_000 && at % 60_000 !== 0 ? clockTime(at) : minuteTime(at);
 						}
 					}
@@ -108,7 +124,7 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 						font: { size: 12, family: inks.font },
 						count: 3,
 						padding: 8,
-						callback: (value) => (Number(value) === 0 ? '' : `${rate(Number(value))}/s`)
+						callback: (value) => (Number(value) === 0 ? '' : `${axisRate(Number(value))}/s`)
 					},
 					afterFit: (axis) => void (axis.width = 56)
 				}

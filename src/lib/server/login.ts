@@ -21,6 +21,7 @@ const page = (wrong: boolean) => `<!doctype html>
 <style>${STYLE}</style>
 </head>
 <body>
+<main>
 <h1>This Rowcast asks for a token</h1>
 <p>It is the value of <code>ROWCAST_TOKEN</code>, which whoever runs it can tell you.</p>
 ${wrong ? '<p class="wrong" role="alert">That was not the token.</p>' : ''}
@@ -29,6 +30,7 @@ ${wrong ? '<p class="wrong" role="alert">That was not the token.</p>' : ''}
 <button>Open</button>
 </form>
 <p>Programs send it as <code>Authorization: Bearer …</code>, Socket.IO clients as <code>auth: { token }</code>.</p>
+</main>
 </body>
 </html>
 `;
