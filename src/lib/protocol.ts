@@ -90,6 +90,8 @@ export interface Column {
 	name: string;
 	type: string;
 	redacted: boolean;
+	/** PostgreSQL computes it from the others: nobody may write it. */
+	generated?: true;
 }
 
 /** A foreign key of a table: its `columns` point at `referenced` of another table (or of itself). */

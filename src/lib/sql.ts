@@ -20,79 +20,93 @@ export function quoted({ schema, table }: TableName): string {
 	return `${identifier(schema)}.${identifier(table)}`;
 }
 
+const typeOf = (name: string, info?: TableInfo) =>
+	info?.columns.find((column) => column.name === name)?.type ?? '';
+const JSON_TYPE = /^jsonb?$/;
+/** Types without an equality, or with one that means something else. */
+const INCOMPARABLE = /^(json|xml|point|line|lseg|box|path|polygon|circle)(\[\])*$/;
+
 /** A value as SQL. Arrays and composites go through PostgreSQL's own reading of its JSON: no type is lost. */
 export function literal(table: TableName, name: string, json: string, info?: TableInfo): string {
 	const kind = kindOf(json);
 	if (kind === 'null') return 'null';
-	if (kind === 'number' || kind === 'boolean') return json;
+	// Quoted, a number is read as the column's type: a bare 1.1 is equal to no real.
+	if (kind === 'number' || JSON_TYPE.test(typeOf(name, info))) return text(json);
+	if (kind === 'boolean') return json;
 	if (kind === 'string') return text(plain(json));
-	const type = info?.columns.find((column) => column.name === name)?.type;
-	if (type === 'json' || type === 'jsonb') return text(json);
 	const row = text(`{${JSON.stringify(name)}: ${json}}`);
 	return `(json_populate_record(null::${quoted(table)}, ${row})).${identifier(name)}`;
 }
 
-function condition(
-	change: Change,
-	columns: ColumnChange[],
-	side: 'before' | 'after',
-	info?: TableInfo
-): string {
+/** The condition that a column has a value. */
+export function holds(table: TableName, name: string, json: string, info?: TableInfo): string {
+	const column = identifier(name);
+	const value = literal(table, name, json, info);
+	const type = typeOf(name, info);
+	// A null of JSON is written as a null of SQL is.
+	if (value === 'null')
+		return JSON_TYPE.test(type) ? `coalesce(${column}::text, 'null') = 'null'` : `${column} is null`;
+	return INCOMPARABLE.test(type) ? `${column}::text = (${value})::text` : `${column} = ${value}`;
+}
+
+/** The columns of a change that a writer may set: not those that PostgreSQL computes. */
+export function writable(change: Pick<Change, 'before' | 'after' | 'cut'>, info?: TableInfo): ColumnChange[] {
+	const computed = new Set(info?.columns.filter(({ generated }) => generated).map(({ name }) => name));
+	return columnsOf(change).filter(({ name }) => !computed.has(name));
+}
+
+type Side = 'before' | 'after';
+
+/** Puts a row there as it was on one side of a change, without semicolon. */
+export function insertion(table: TableName, columns: ColumnChange[], side: Side, info?: TableInfo): string {
+	const names = columns.map(({ name }) => identifier(name)).join(', ');
+	const values = columns.map((column) => literal(table, column.name, column[side] ?? 'null', info));
+	// An identity, too, is to be what it was.
+	return `insert into ${quoted(table)} (${names})\noverriding system value values (${values.join(', ')})`;
+}
+
+/** The values of one side, as an update sets them. */
+export function assignments(table: TableName, columns: ColumnChange[], side: Side, info?: TableInfo): string {
+	return columns
+		.map(({ name, [side]: json }) => `${identifier(name)} = ${literal(table, name, json ?? 'null', info)}`)
+		.join(', ');
+}
+
+function condition(change: Change, side: Side, info?: TableInfo): string {
+	const columns = columnsOf(change);
 	const keys = Object.keys(change.key ?? {});
 	const by = keys.length > 0 ? columns.filter(({ name }) => keys.includes(name)) : columns;
-	return by
-		.map((column) => {
-			const value = literal(change, column.name, column[side] ?? 'null', info);
-			return `${identifier(column.name)} ${value === 'null' ? 'is null' : `= ${value}`}`;
-		})
-		.join(' and ');
+	return by.map((column) => holds(change, column.name, column[side] ?? 'null', info)).join(' and ');
 }
 
-function insert(change: Change, columns: ColumnChange[], side: 'before' | 'after', info?: TableInfo): string {
-	const names = columns.map(({ name }) => identifier(name)).join(', ');
-	const values = columns
-		.map((column) => literal(change, column.name, column[side] ?? 'null', info))
-		.join(', ');
-	return `insert into ${quoted(change)} (${names})\nvalues (${values});`;
+function update(change: Change, from: Side, to: Side, info?: TableInfo): string {
+	const changed = writable(change, info).filter((column) => column.changed);
+	if (changed.length === 0) return '-- no value changed';
+	return `update ${quoted(change)}\nset ${assignments(change, changed, to, info)}\nwhere ${condition(change, from, info)};`;
 }
 
-function update(
-	change: Change,
-	columns: ColumnChange[],
-	from: 'before' | 'after',
-	to: 'before' | 'after',
-	info?: TableInfo
-): string {
-	const set = columns
-		.filter(({ changed }) => changed)
-		.map(
-			(column) => `${identifier(column.name)} = ${literal(change, column.name, column[to] ?? 'null', info)}`
-		)
-		.join(', ');
-	if (!set) return '-- no value changed';
-	return `update ${quoted(change)}\nset ${set}\nwhere ${condition(change, columns, from, info)};`;
+function remove(change: Change, side: Side, info?: TableInfo): string {
+	return `delete from ${quoted(change)}\nwhere ${condition(change, side, info)};`;
 }
 
-function remove(change: Change, columns: ColumnChange[], side: 'before' | 'after', info?: TableInfo): string {
-	return `delete from ${quoted(change)}\nwhere ${condition(change, columns, side, info)};`;
+function insert(change: Change, side: Side, info?: TableInfo): string {
+	return `${insertion(change, writable(change, info), side, info)};`;
 }
 
 /** SQL with the change's effect; null where it has none of its own. */
 export function redoSql(change: Change, info?: TableInfo): string | null {
-	const columns = columnsOf(change);
-	if (change.op === 'INSERT') return warn(change, insert(change, columns, 'after', info));
-	if (change.op === 'UPDATE') return warn(change, update(change, columns, 'before', 'after', info));
-	if (change.op === 'DELETE') return warn(change, remove(change, columns, 'before', info));
+	if (change.op === 'INSERT') return warn(change, insert(change, 'after', info));
+	if (change.op === 'UPDATE') return warn(change, update(change, 'before', 'after', info));
+	if (change.op === 'DELETE') return warn(change, remove(change, 'before', info));
 	if (change.op === 'TRUNCATE') return `truncate ${quoted(change)};`;
 	return null;
 }
 
 /** SQL with the opposite effect; null where the log does not hold what it would take. */
 export function undoSql(change: Change, info?: TableInfo): string | null {
-	const columns = columnsOf(change);
-	if (change.op === 'INSERT') return warn(change, remove(change, columns, 'after', info));
-	if (change.op === 'UPDATE') return warn(change, update(change, columns, 'after', 'before', info));
-	if (change.op === 'DELETE') return warn(change, insert(change, columns, 'before', info));
+	if (change.op === 'INSERT') return warn(change, remove(change, 'after', info));
+	if (change.op === 'UPDATE') return warn(change, update(change, 'after', 'before', info));
+	if (change.op === 'DELETE') return warn(change, insert(change, 'before', info));
 	return null;
 }
 

@@ -4,7 +4,7 @@ import { goto } from '$app/navigation';
 import { tableKey } from '$lib/change';
 import { indexOf } from '$lib/lines';
 import { withTerm } from '$lib/filter/edit';
-import type { Change, TableName } from '$lib/protocol';
+import { OPS, type Change, type Op, type TableName } from '$lib/protocol';
 import { Picks } from '$lib/stores/picks.svelte';
 import { SavedViews } from '$lib/stores/saved.svelte';
 import { Session } from '$lib/stores/session.svelte';
@@ -70,6 +70,13 @@ export class Screen {
 		if (how === 'also') return this.show({ tables: toggled(view.tables, name, same), without: [] });
 		const alone = view.tables.length === 1 && includes(view, table);
 		this.show({ tables: alone ? [] : [name], without: [] });
+	}
+
+	chooseOp(op: Op, how: 'only' | 'not'): void {
+		const { ops } = this.session.view;
+		if (how === 'only') return this.show({ ops: toggled(ops, op) });
+		const shown = ops.length > 0 ? ops : OPS;
+		this.show({ ops: shown.filter((other) => other !== op) });
 	}
 
 	/** Opens a table as it was at the playhead, or as it is. */

@@ -358,6 +358,23 @@ describe('complete', () => {
 		expect(results('op:x|')).toEqual([]);
 	});
 
+	test('tells a column named or from the word', () => {
+		const odd = { ...tables[0]!, columns: [{ name: 'or', type: 'integer', redacted: false }] };
+		const texts = complete('o', 1, [odd]).map(({ text }) => text);
+		expect(texts.slice(0, 3)).toEqual(['op:', '"or"', 'or']);
+	});
+
+	test('offers the columns of every table of the name, where two schemas have it', () => {
+		const twins = ['a', 'b'].map((schema) => ({
+			...tables[0]!,
+			schema,
+			table: 'Twin',
+			columns: [{ name: `in_${schema}`, type: 'text', redacted: false }]
+		}));
+		const texts = complete('table:Twin in', 13, [...tables, ...twins]).map(({ text }) => text);
+		expect(texts).toEqual(['in_a', 'in_b']);
+	});
+
 	test('never fails, wherever the cursor is', () => {
 		fc.assert(
 			fc.property(fc.string(), fc.nat(30), (text, cursor) => {

@@ -6,22 +6,22 @@ const row = `{"id":1,"Na""me":"O'Hara"}`.replace('""', '\\"');
 
 test('an update and its undoing', () => {
 	const update = change({ op: 'UPDATE', before: '{"id":1,"price":9.50}', after: '{"id":1,"price":10.00}' });
-	expect(redoSql(update)).toBe('update "public"."Book"\nset "price" = 10.00\nwhere "id" = 1;');
-	expect(undoSql(update)).toBe('update "public"."Book"\nset "price" = 9.50\nwhere "id" = 1;');
+	expect(redoSql(update)).toBe(`update "public"."Book"\nset "price" = '10.00'\nwhere "id" = '1';`);
+	expect(undoSql(update)).toBe(`update "public"."Book"\nset "price" = '9.50'\nwhere "id" = '1';`);
 });
 
 test('an insert is undone by a delete, a delete by an insert; names and texts are quoted', () => {
 	expect(redoSql(change({ after: row }))).toBe(
-		`insert into "public"."Book" ("id", "Na""me")\nvalues (1, 'O''Hara');`
+		`insert into "public"."Book" ("id", "Na""me")\noverriding system value values ('1', 'O''Hara');`
 	);
-	expect(undoSql(change({ after: row }))).toBe('delete from "public"."Book"\nwhere "id" = 1;');
+	expect(undoSql(change({ after: row }))).toBe(`delete from "public"."Book"\nwhere "id" = '1';`);
 	expect(undoSql(change({ op: 'DELETE', before: row, after: null }))).toContain('insert into');
 });
 
 test('an undo finds the row by its key after the change', () => {
 	const moved = change({ op: 'UPDATE', before: '{"id":1}', after: '{"id":2}', key: { id: '2' } });
-	expect(undoSql(moved)).toContain('where "id" = 2');
-	expect(redoSql(moved)).toContain('where "id" = 1');
+	expect(undoSql(moved)).toContain(`where "id" = '2'`);
+	expect(redoSql(moved)).toContain(`where "id" = '1'`);
 });
 
 test('a backslash, an array and a missing key', () => {

@@ -79,7 +79,7 @@ function columnsOf(text: string, tables: readonly TableInfo[]): Option[] {
 	const words = new Set((text.match(WORD) ?? []).map((word) => word.replace(/^-*/, '')));
 	const mentioned = tables.filter(
 		(table) =>
-			words.has(`table:${tableLabel(table, tables)}`) ||
+			words.has(`table:${quoteName(table.table)}`) ||
 			words.has(`table:${quoteName(table.schema)}.${quoteName(table.table)}`)
 	);
 	const types = new Map<string, string>();
@@ -89,7 +89,8 @@ function columnsOf(text: string, tables: readonly TableInfo[]): Option[] {
 }
 
 function columnName(column: string, row: string | undefined): string {
-	return !row && KEYWORDS.some(([keyword]) => keyword.slice(0, -1) === column.toLowerCase())
+	const word = column.toLowerCase();
+	return !row && (word === 'or' || KEYWORDS.some(([keyword]) => keyword.slice(0, -1) === word))
 		? `"${column}"`
 		: quoteName(column);
 }

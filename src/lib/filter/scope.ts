@@ -135,14 +135,20 @@ function suggestion(wrong: string, names: readonly string[]): string {
 	return near ? `; did you mean ${near.name}?` : '.';
 }
 
-/** How many characters to add, drop or replace; more than `far` is not worked out. */
+/** How many characters to add, drop, replace or swap with the next; more than `far` is not worked out. */
 function distance(a: string, b: string, far: number): number {
 	if (Math.abs(a.length - b.length) > far) return Infinity;
 	let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+	let above = row;
 	for (let i = 1; i <= a.length; i++) {
 		const next = [i];
-		for (let j = 1; j <= b.length; j++)
-			next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+		for (let j = 1; j <= b.length; j++) {
+			const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+			next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, replaced);
+			if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+				next[j] = Math.min(next[j]!, above[j - 2]! + 1);
+		}
+		above = row;
 		row = next;
 	}
 	return row[b.length]!;

@@ -83,8 +83,9 @@ const TABLES = `
 	select json_build_object(
 		'schema', w.schema, 'table', w.name, 'state', rowcast.trigger_state(w.oid),
 		'columns', coalesce((
-			select json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
-				'redacted', a.attnum = any (r.redacted) is true) order by a.attnum)
+			select json_agg(json_strip_nulls(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+				'redacted', a.attnum = any (r.redacted) is true, 'generated', nullif(a.attgenerated <> '', false)))
+				order by a.attnum)
 			from pg_attribute a where a.attrelid = w.oid and a.attnum > 0 and not a.attisdropped), '[]'),
 		'primaryKey', coalesce((
 			select json_agg(a.attname order by k.i)

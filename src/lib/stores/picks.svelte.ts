@@ -10,14 +10,23 @@ export const MOST_PICKS = 2000;
 export class Picks {
 	/** By `seq`. */
 	readonly chosen = new SvelteMap<string, Change>();
+	/** Changes that a picked line stands for, but which the feed does not hold; by its id. */
+	readonly #leftOut = new SvelteMap<string, number>();
 	/** Where a range begins: the line that was picked last. */
 	#anchor: string | null = null;
+
+	/** How many changes the picked lines stand for beyond those that are chosen. */
+	get leftOut(): number {
+		return [...this.#leftOut.values()].reduce((sum, rows) => sum + rows, 0);
+	}
 
 	/** Puts what a line stands for in or, where all of it is in, takes it out. */
 	toggle(line: Line): void {
 		this.#anchor = line.id;
-		if (this.has(line)) for (const { seq } of changesOf(line)) this.chosen.delete(seq);
-		else this.#add(changesOf(line));
+		if (this.has(line)) {
+			this.#leftOut.delete(line.id);
+			for (const { seq } of changesOf(line)) this.chosen.delete(seq);
+		} else this.#add(line);
 	}
 
 	/** Puts in every line from the one that was picked last to this one. */
@@ -26,11 +35,12 @@ export class Picks {
 		const to = indexOf(entries, line.id);
 		if (from < 0 || to < 0) return this.toggle(line);
 		const lines = linesBetween(entries, Math.min(from, to), Math.abs(from - to) + 1);
-		this.#add(lines.flatMap(changesOf));
+		lines.forEach((each) => this.#add(each));
 	}
 
 	clear(): void {
 		this.chosen.clear();
+		this.#leftOut.clear();
 		this.#anchor = null;
 	}
 
@@ -41,8 +51,10 @@ export class Picks {
 		return changes.length > 0 && changes.every(({ seq }) => this.chosen.has(seq));
 	}
 
-	#add(changes: readonly Change[]): void {
-		for (const change of changes) if (this.chosen.size < MOST_PICKS) this.chosen.set(change.seq, change);
+	#add(line: Line): void {
+		for (const change of changesOf(line))
+			if (this.chosen.size < MOST_PICKS) this.chosen.set(change.seq, change);
+		if (line.kind === 'transaction' && line.omitted > 0) this.#leftOut.set(line.id, line.omitted);
 	}
 }
 

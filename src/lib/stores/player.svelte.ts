@@ -12,8 +12,8 @@ import type { Stretch } from '../view.ts';
 import type { Board } from './board.svelte.ts';
 import type { Counting } from './counting.svelte.ts';
 import type { Ledger } from './ledger.svelte.ts';
-import { Projector } from './projector.ts';
-import { Reel, runOf } from './reel.ts';
+import { heldWith, Projector } from './projector.ts';
+import { after, Reel, runOf } from './reel.ts';
 import { STEPS, StretchCounts, type Extent } from './stretch.ts';
 
 export const SPEEDS = [0.5, 1, 5, 20, 60] as const;
@@ -46,6 +46,8 @@ export class Player {
 	#projector: Projector | null = null;
 	/** The playhead stands at a change, within a tick it may be, rather than at a moment. */
 	#stepped = false;
+	/** What comes next may belong to a transaction that is shown in part. */
+	#parted = false;
 	/** The moving that is under way: what the reel holds is not for now. */
 	#placing = -1;
 	/** Movings, of which the last counts; and openings. */
@@ -94,8 +96,8 @@ export class Player {
 			if (wanted) await this.goTo(wanted);
 			else await this.#place(this.playWhenOpen && !sought ? counts.firstActivity() : this.at);
 			if (opening !== this.#opened) return;
-			if (sought && !wanted) this.onrest(Math.round(this.at));
-			if (!whole) void this.#count(counts, filter);
+			if (sought && !wanted) this.#rested();
+			if (!whole) void this.#match(counts, filter);
 			if (wanted) return;
 			if (wasPlaying || this.playWhenOpen) this.play();
 			this.playWhenOpen = false;
@@ -110,7 +112,7 @@ export class Player {
 		this.#round++;
 		this.#opened++;
 		this.counting.stop();
-		clearTimeout(this.#settle);
+		this.#unsettle();
 		this.stretch = null;
 		this.#projector = null;
 	}
@@ -132,7 +134,8 @@ export class Player {
 	toggle(): void {
 		if (this.playing) {
 			this.pause();
-			this.onrest(Math.round(this.at));
+			this.#rested();
+			void this.#count();
 		} else this.play();
 	}
 
@@ -155,11 +158,12 @@ export class Player {
 		if (!this.#projector) return;
 		this.#stepped = false;
 		this.#projector.counts.restart(this.at);
-		clearTimeout(this.#settle);
+		this.#unsettle();
 		this.#round++;
 		this.#settle = setTimeout(() => {
+			this.#settle = undefined;
 			void this.#place(this.at);
-			if (!this.playing) this.onrest(Math.round(this.at));
+			if (!this.playing) this.#rested();
 		}, SEEK_SETTLES_MS);
 	}
 
@@ -170,36 +174,50 @@ export class Player {
 	async step(by: 1 | -1, what: 'change' | 'transaction'): Promise<void> {
 		if (!this.stretch || !this.#projector || this.loading || this.#placing === this.#round) return;
 		this.pause();
+		if (this.#settle !== undefined) {
+			this.#unsettle();
+			await this.#place(this.at);
+		}
 		const detailed = this.ledger.open !== null;
 		if (this.ledger.stance !== 'live') this.ledger.follow();
 		const newest = by > 0 ? await this.#forward(what) : await this.#back(what);
 		// An open detail goes along.
-		if (newest) this.#stoodAt(detailed ? newest : null);
+		if (newest) await this.#stoodAt(detailed ? newest : null);
 	}
 
 	/** Moves to just after a change of the stretch, and opens it. */
 	async goTo(change: Change): Promise<void> {
 		if (!this.stretch || !this.#projector) return;
 		this.pause();
-		clearTimeout(this.#settle);
+		this.#unsettle();
 		const round = ++this.#round;
-		const { tick, seq } = change;
-		const after = { tick, seq: String(BigInt(seq) + 1n) };
-		const changes = await this.#projector.reel.before(after);
+		const shown = after(change);
+		const changes = await this.#projector.reel.before(shown);
 		if (round !== this.#round) return;
 		this.ledger.follow();
 		this.at = this.#within(Date.parse(change.at));
-		this.#rewind(changes, after, { tick, seq });
-		this.#stoodAt(change);
+		this.#rewind(changes, shown);
+		await this.#stoodAt(change);
 	}
 
-	#stoodAt(open: Change | null): void {
-		this.#stepped = true;
+	async #stoodAt(open: Change | null): Promise<void> {
+		this.#stepped = this.#parted = true;
 		this.moves++;
 		if (open) this.ledger.open = open;
+		this.#rested();
+		await this.#count();
 		this.board.recent.advance(this.at);
 		this.board.beat++;
-		this.onrest(Math.round(this.at));
+	}
+
+	#unsettle(): void {
+		clearTimeout(this.#settle);
+		this.#settle = undefined;
+	}
+
+	/** Not rounded up: what the playhead has not reached has not passed. */
+	#rested(): void {
+		this.onrest(Math.floor(this.at));
 	}
 
 	async #forward(what: 'change' | 'transaction'): Promise<Change | undefined> {
@@ -223,16 +241,15 @@ export class Player {
 		const left = held.slice(run, run + 200);
 		const newest = left[0];
 		this.at = Math.min(this.at, this.#within(Date.parse(newest?.at ?? '') || 0));
-		const { tick, seq } = first;
-		this.#rewind(left, { tick, seq }, { tick, seq: String(BigInt(seq) - 1n) });
+		this.#rewind(left, first);
 		return newest;
 	}
 
-	/** Shows these changes, newest first; what comes before `shown` has been shown, `next` is where reading goes on. */
-	#rewind(changes: Change[], shown: Position, next: Position): void {
+	/** Shows these changes, newest first, which stand before a position. */
+	#rewind(changes: Change[], { tick, seq }: Position): void {
 		const { counts, reel } = this.#projector!;
 		counts.restart(this.at);
-		reel.wind(shown, next);
+		reel.wind({ tick, seq });
 		this.board.feed.reset(changes.toReversed());
 		this.board.touch();
 	}
@@ -242,7 +259,7 @@ export class Player {
 		const { counts, reel } = this.#projector!;
 		const round = (this.#placing = ++this.#round);
 		this.at = at;
-		this.#stepped = false;
+		this.#stepped = this.#parted = false;
 		counts.restart(at);
 		this.ledger.follow();
 		try {
@@ -250,14 +267,28 @@ export class Player {
 			if (round !== this.#round) return;
 			this.board.feed.reset(shown ?? []);
 			this.board.touch();
-			this.board.beat++;
 		} finally {
 			if (round === this.#placing) this.#placing = -1;
+		}
+		await this.#count();
+		this.board.beat++;
+	}
+
+	/** Counts what is shown, where no condition on values makes that slow. */
+	async #count(): Promise<void> {
+		const { counts, reel } = this.#projector!;
+		const { shown } = reel;
+		if (counts.exact || reel.filter.where !== undefined) return;
+		try {
+			const { series, part } = await reel.counts();
+			if (reel.shown === shown && counts === this.#projector?.counts) counts.show(this.at, series, part);
+		} catch {
+			// The steps that have passed are counted: less fine, and as true.
 		}
 	}
 
 	/** Counts what matches the condition, beside everything else. */
-	async #count(counts: StretchCounts, filter: Filter): Promise<void> {
+	async #match(counts: StretchCounts, filter: Filter): Promise<void> {
 		const put = (piece: Rates) => {
 			counts.add(piece);
 			counts.restart(this.at);
@@ -287,7 +318,11 @@ export class Player {
 	}
 
 	#push(changes: Change[], omitted: number): void {
-		this.board.feed.push({ at: iso(this.at), changes, omitted }, performance.now());
+		const { feed } = this.board;
+		if (this.#parted) feed.reset(heldWith(feed.entries, changes));
+		else feed.push({ at: iso(this.at), changes, omitted }, performance.now());
+		this.#parted = false;
+		this.#projector!.counts.pass(this.at, changes);
 		this.ledger.await(changes.length + omitted, changes.length + omitted);
 		this.board.touch();
 	}

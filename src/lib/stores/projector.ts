@@ -3,8 +3,9 @@
  * change, or, where more happens than anyone could read at this speed, the newest and how many are left out.
  */
 
-import type { Change, Position } from '../protocol.ts';
-import type { Reel } from './reel.ts';
+import type { Entry } from '../lines.ts';
+import type { Change } from '../protocol.ts';
+import { isBefore, type Reel } from './reel.ts';
 import type { StretchCounts } from './stretch.ts';
 
 /** Above so many changes a second of the player's time, they are sampled. */
@@ -39,7 +40,11 @@ export class Projector {
 
 	/** Hands over what the playhead has passed, and reads on. */
 	show(at: number, speed: number, now: number): void {
-		if (this.#dense(at, speed)) return void this.#sample(at, speed, now);
+		if (this.#dense(at, speed)) {
+			// Not all that passes is handed over: the steps count it.
+			if (this.counts.exact) this.counts.restart(at);
+			return void this.#sample(at, speed, now);
+		}
 		const changes = this.reel.passed(at);
 		if (changes.length > 0) this.push(changes, 0);
 		void this.reel.readOn();
@@ -67,7 +72,12 @@ export class Projector {
 	}
 }
 
-function isBefore(change: Position, { tick, seq }: Position): boolean {
-	const ticks = BigInt(change.tick) - BigInt(tick);
-	return ticks < 0n || (ticks === 0n && BigInt(change.seq) < BigInt(seq));
+/** All that these entries hold and what follows, oldest first: a transaction that was shown in part becomes one again. */
+export function heldWith(entries: readonly Entry[], changes: readonly Change[]): Change[] {
+	const held = entries.flatMap((entry) => {
+		if (entry.kind === 'note') return [];
+		if (entry.kind === 'orphan') return entry.references.changes;
+		return [...entry.changes, ...[...entry.references.values()].flat().flatMap((each) => each.changes)];
+	});
+	return [...held.sort((a, b) => (isBefore(a, b) ? -1 : 1)), ...changes];
 }

@@ -1,17 +1,25 @@
-/** The changes of a stretch of the past: those ahead of the playhead, read in pages, and those behind it. */
+/**
+ * The changes of a stretch of the past: those ahead of the playhead, read in pages, and those behind it.
+ *
+ * All that is shown at a moment is what stands before one position in the log. A change has passed when its transaction
+ * has written its last row, and all before it has passed: a tick, which may gather a second's writing, tells later.
+ */
 
 import type { Client } from '../client/index.ts';
 import { iso } from '../format.ts';
-import { MAX_CHANGES, type Change, type Filter, type Position, type Rates } from '../protocol.ts';
-import type { Extent } from './stretch.ts';
+import { MAX_CHANGES } from '../protocol.ts';
+import type { Change, Filter, Position, Rates, Series } from '../protocol.ts';
+import { STEPS, type Extent } from './stretch.ts';
 
 /** Reads on when fewer changes than this are left. */
 const LOW = 400;
+/** Pages that are read at most for what a tick holds. */
+const TICK_PAGES = 5;
 
 export class Reel {
 	/** What stands before this has been shown. */
 	shown: Position;
-	#queue: { position: number; change: Change }[] = [];
+	#queue: Passing[] = [];
 	/** Where reading goes on; null at the end of the stretch. */
 	#next: Position | null;
 	#reading = false;
@@ -43,24 +51,48 @@ export class Reel {
 		return this.#queue[0]?.position ?? (this.#next || this.#reading ? null : Infinity);
 	}
 
-	/** Goes on at `next`, when what stands before `shown` has been shown. */
-	wind(shown: Position, next = shown): void {
+	/** Goes on at a position: what stands before it has been shown. */
+	wind(shown: Position): void {
 		this.#round++;
 		this.#reading = false;
 		this.#queue = [];
 		this.shown = shown;
-		this.#next = next;
+		this.#next = before(shown);
 	}
 
-	/** The end of the last tick at or before a moment. */
+	/** What has passed at a moment: all that stands before this. */
 	async endOf(at: number): Promise<Position> {
-		const { from, to } = this.extent;
+		const { extent, filter, client } = this;
+		const { from, to } = extent;
 		if (at <= from) return this.start;
-		const tick =
-			at >= to
-				? this.rates.tick
-				: (await this.client.rates({ from: iso(from), to: iso(at), buckets: 1, filter: {} })).tick;
-		return { tick: String(BigInt(tick) + 1n), seq: '0' };
+		if (at >= to) return endOfTick(this.rates.tick);
+		const time = { from: iso(from), to: iso(at), buckets: 1, filter: {} };
+		let end = endOfTick((await client.rates(time)).tick);
+		// Of what became visible with a later tick, too, some had been written by then.
+		for (let pages = 0; pages < TICK_PAGES; pages++) {
+			const page = await client.history({ filter, after: before(end), order: 'asc', limit: MAX_CHANGES });
+			const passed = passing(this.#within(page.changes)).filter(({ position }) => position <= at);
+			const last = passed.at(-1);
+			if (last) end = after(last.change);
+			if (passed.length === 0 || passed.length < page.changes.length) break;
+		}
+		return end;
+	}
+
+	/** Counts of what was shown: of whole ticks, and the changes of a tick that was shown in part. */
+	async counts(): Promise<{ series: Series[]; part: Change[] }> {
+		const { extent, filter, client, shown } = this;
+		const part: Change[] = [];
+		let next: Position | null = { tick: shown.tick, seq: '0' };
+		for (let pages = 0; next && isBefore(next, before(shown)) && pages < TICK_PAGES; pages++) {
+			const page = await client.history({ filter, after: next, order: 'asc', limit: MAX_CHANGES });
+			part.push(...page.changes.filter((change) => isBefore(change, shown)));
+			next = page.next;
+		}
+		const until = String(BigInt(shown.tick) - 1n);
+		if (BigInt(until) <= BigInt(this.rates.after)) return { series: [], part };
+		const time = { from: iso(extent.from), to: iso(extent.to), buckets: STEPS };
+		return { series: (await client.rates({ ...time, filter, until })).series, part };
 	}
 
 	/** The newest changes of the stretch before a position, newest first. */
@@ -84,27 +116,19 @@ export class Reel {
 
 	/** Reads a page where few are left. */
 	async readOn(): Promise<void> {
-		const after = this.#next;
-		if (this.#reading || !after || this.#queue.length > LOW) return;
+		const next = this.#next;
+		if (this.#reading || !next || this.#queue.length > LOW) return;
 		await this.#read(async (current) => {
 			const { filter } = this;
-			const page = await this.client.history({ filter, after, order: 'asc', limit: MAX_CHANGES });
+			const page = await this.client.history({ filter, after: next, order: 'asc', limit: MAX_CHANGES });
 			if (!current()) return;
-			const changes = page.changes.filter(({ tick }) => BigInt(tick) <= BigInt(this.rates.tick));
+			const changes = this.#within(page.changes);
 			this.#next = changes.length < page.changes.length ? null : page.next;
-			let position = this.#queue.at(-1)?.position ?? -Infinity;
-			const added = changes.map((change) => ({
-				position: (position = Math.max(position, Date.parse(change.at))),
-				change
-			}));
-			// A tick became visible at once: all of it stands where its last change does.
-			for (let i = added.length - 2; i >= 0; i--)
-				if (added[i]!.change.tick === added[i + 1]!.change.tick) added[i]!.position = added[i + 1]!.position;
-			this.#queue.push(...added);
+			this.#queue.push(...passing(changes, this.#queue.at(-1)?.position));
 		});
 	}
 
-	/** Hands out the changes that a moment has passed, whole ticks at a time. */
+	/** Hands out the changes that a moment has passed. */
 	passed(at: number): Change[] {
 		const due = at >= this.extent.to ? -1 : this.#queue.findIndex(({ position }) => position > at);
 		return this.#take(due < 0 ? this.#queue.length : due);
@@ -120,10 +144,14 @@ export class Reel {
 		};
 	}
 
+	#within(changes: readonly Change[]): Change[] {
+		return changes.filter(({ tick }) => BigInt(tick) <= BigInt(this.rates.tick));
+	}
+
 	#take(count: number): Change[] {
 		const changes = this.#queue.splice(0, count).map(({ change }) => change);
 		const last = changes.at(-1);
-		if (last) this.shown = { tick: last.tick, seq: String(BigInt(last.seq) + 1n) };
+		if (last) this.shown = after(last);
 		return changes;
 	}
 
@@ -137,6 +165,40 @@ export class Reel {
 			if (current()) this.#reading = false;
 		}
 	}
+}
+
+interface Passing {
+	/** When it passes. */
+	position: number;
+	change: Change;
+}
+
+/** When each of these passes, which stand after one that passes at `from`. */
+function passing(changes: readonly Change[], from = -Infinity): Passing[] {
+	const last = new Map<string, number>();
+	for (const { tick, tx, at } of changes) last.set(`${tick} ${tx}`, Date.parse(at));
+	let position = from;
+	return changes.map((change) => ({
+		position: (position = Math.max(position, last.get(`${change.tick} ${change.tx}`)!)),
+		change
+	}));
+}
+
+/** The position right after a change. */
+export function after({ tick, seq }: Position): Position {
+	return { tick, seq: String(BigInt(seq) + 1n) };
+}
+
+/** What stands right before a position. */
+function before({ tick, seq }: Position): Position {
+	return { tick, seq: seq === '0' ? seq : String(BigInt(seq) - 1n) };
+}
+
+const endOfTick = (tick: string): Position => ({ tick: String(BigInt(tick) + 1n), seq: '0' });
+
+export function isBefore(change: Position, { tick, seq }: Position): boolean {
+	const ticks = BigInt(change.tick) - BigInt(tick);
+	return ticks < 0n || (ticks === 0n && BigInt(change.seq) < BigInt(seq));
 }
 
 /** How many of the changes, from the first on, one transaction wrote. */

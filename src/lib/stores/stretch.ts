@@ -1,7 +1,7 @@
 /** What a stretch of the past counts, in fine steps: on the board up to the playhead, and drawn beyond it. */
 
 import { addSeries } from '../pieces.ts';
-import type { Count, Rates, Series } from '../protocol.ts';
+import type { Change, Count, Rates, Series } from '../protocol.ts';
 import type { Board } from './board.svelte.ts';
 
 /** From and to, milliseconds of the database's clock. */
@@ -17,6 +17,8 @@ const BARS = 150;
 export class StretchCounts {
 	/** What the filter matches; with a condition on values, as far as that is counted. */
 	readonly #series: Series[];
+	/** Whether the board counts the very changes that are shown, rather than the fine steps that have passed. */
+	exact = false;
 	/** Fine steps that are on the board. */
 	#applied = 0;
 	readonly #start: number;
@@ -37,19 +39,46 @@ export class StretchCounts {
 		addSeries(this.#series, this.all, piece);
 	}
 
-	/** Counts up to the playhead anew. */
+	/** Counts up to the playhead anew, in fine steps. */
 	restart(at: number): void {
+		this.exact = false;
+		this.#clear(at);
+		this.#applied = 0;
+		this.advance(at);
+	}
+
+	/** Counts anew what is shown: these counts of fine steps, and these changes. */
+	show(at: number, series: readonly Series[], changes: readonly Change[]): void {
+		this.#clear(at);
+		for (const buckets of [this.board.window, this.board.recent])
+			buckets.fill(this.#start, this.all.stepMs, series, at);
+		this.exact = true;
+		this.pass(at, changes);
+	}
+
+	/** Counts changes that are shown now. */
+	pass(at: number, changes: readonly Change[]): void {
+		if (!this.exact) return;
+		for (const { schema, table, op, at: written } of changes) {
+			const moment = Math.min(at, Math.max(this.extent.from, Date.parse(written)));
+			const counts = [{ schema, table, op, rows: 1 }];
+			this.board.window.add(moment, counts);
+			this.board.recent.add(moment, counts);
+		}
+	}
+
+	#clear(at: number): void {
 		const { from, to } = this.extent;
 		const stepMs = Math.max(1, Math.ceil((to - from) / BARS));
 		// The window's steps are counted from 1970: aligned to them, the stretch lies within one more than BARS.
 		const size = Math.floor((to - 1) / stepMs) - Math.floor(from / stepMs) + 1;
 		this.board.clear(stepMs, size, to - 1, at);
-		this.#applied = 0;
-		this.advance(at);
 	}
 
 	/** Puts the fine steps that end before the playhead on the board. */
 	advance(at: number): void {
+		this.board.now = at;
+		if (this.exact) return;
 		const { stepMs } = this.all;
 		const until = at >= this.extent.to ? STEPS : Math.floor((at - this.#start) / stepMs);
 		for (; this.#applied < until; this.#applied++) {
@@ -61,7 +90,6 @@ export class StretchCounts {
 			this.board.window.add(this.#start + i * stepMs, counts);
 			this.board.recent.add(this.#start + i * stepMs, counts);
 		}
-		this.board.now = at;
 	}
 
 	/** The rows written in the chart's steps, beyond the playhead too. */

@@ -1,0 +1,86 @@
+/** Replay: all that shows a moment of the past shows the same moment. */
+import { counter, expect, feed, insertBooks, lines, open, test } from '../support/page.ts';
+
+test('feed, counters and time travel agree at a playhead, of a log that nobody watched', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	const from = new Date(Date.now() - 1000);
+	// Without a viewer a tick is about a second long.
+	for (let id = 1; id <= 12; id++) {
+		await insertBooks(db, id, id);
+		await new Promise((resolve) => setTimeout(resolve, 150));
+	}
+	await new Promise((resolve) => setTimeout(resolve, 1500));
+	const to = new Date();
+	const address = (at: Date) =>
+		`/?from=${from.toISOString()}&to=${to.toISOString()}&at=${at.toISOString()}&then=public.Book`;
+	await open(page, `/?from=${from.toISOString()}&to=${to.toISOString()}&at=${to.toISOString()}`);
+	await expect(lines(page)).toHaveCount(12);
+	const times = await lines(page)
+		.locator('time')
+		.evaluateAll((times) => times.map((time) => time.getAttribute('datetime')!));
+	expect(times).toHaveLength(12);
+	for (const shown of [3, 7, 10]) {
+		const at = new Date(Date.parse(times[12 - shown]!) + 20);
+		await open(page, address(at));
+		await expect(page.getByRole('region', { name: 'Rows' }).locator('tbody tr')).toHaveCount(shown);
+		await page.keyboard.press('Escape');
+		await expect(lines(page)).toHaveCount(shown);
+		await expect(counter(page, 'Book', 'INSERT')).toHaveText(String(shown));
+		await page.keyboard.press('n');
+		await expect(lines(page)).toHaveCount(shown + 1);
+		await expect(counter(page, 'Book', 'INSERT')).toHaveText(String(shown + 1));
+		await page.reload();
+		await expect(lines(page)).toHaveCount(shown + 1);
+	}
+	await expect(feed(page)).toBeVisible();
+});
+
+test('stepping back into a transaction and on shows each of its rows once', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await insertBooks(db, 1, 2);
+	await db.query(`insert into "User" select i, 'U' || i from generate_series(11, 18) i`);
+	await insertBooks(db, 3, 3);
+	const problems = await open(page);
+	await page.keyboard.press('r');
+	const bar = page.getByRole('region', { name: 'Replay' });
+	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	await bar.getByRole('button', { name: 'To the start' }).click();
+	await expect(lines(page)).toHaveCount(0);
+	for (const shown of [1, 2]) {
+		await page.keyboard.press('n');
+		await expect(lines(page)).toHaveCount(shown);
+	}
+	await page.keyboard.press('Shift+N');
+	const user = counter(page, 'User', 'INSERT');
+	await expect(user).toHaveText('8');
+	await expect(feed(page)).toContainText('×8');
+	for (const left of [7, 6]) {
+		await page.keyboard.press('p');
+		await expect(feed(page)).toContainText(`×${left}`);
+	}
+	await expect(user).toHaveText('6');
+	await page.keyboard.press('Shift+N');
+	await expect(feed(page)).toContainText('×8');
+	await expect(user).toHaveText('8');
+	await page.keyboard.press('p');
+	await expect(feed(page)).toContainText('×7');
+	await bar.getByRole('button', { name: 'Play', exact: true }).click();
+	await expect(feed(page)).toContainText('Book number 3');
+	await expect(feed(page)).toContainText('×8');
+	await expect(lines(page)).toHaveCount(4);
+	expect(problems).toEqual([]);
+});
+
+test('the bar of a replay says that it is one, and of which day', async ({ page, rowcast }) => {
+	void rowcast;
+	await page.setViewportSize({ width: 1440, height: 900 });
+	await open(page, '/?from=2026-01-02T10:00:00Z&to=2026-01-02T10:05:00Z');
+	const bar = page.getByRole('region', { name: 'Replay' });
+	await expect(bar).toContainText('Replay of the past');
+	await expect(bar).toContainText('02/01/2026, 10:00:00');
+	await expect(bar.getByText('of 10:00:00–10:05:00')).toBeVisible();
+});
