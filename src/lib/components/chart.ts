@@ -39,22 +39,10 @@ export interface Picture {
 }
 
 const DAY = 86_400_000;
+const HOUR = 3_600_000;
 const MARKS = [
-	5_000,
-	10_000,
-	15_000,
-	30_000,
-	60_000,
-	180_000,
-	300_000,
-	600_000,
-	1_800_000,
-	3_600_000,
-	14_400_000,
-	28_800_000,
-	DAY,
-	2 * DAY,
-	7 * DAY
+	...[5_000, 10_000, 15_000, 30_000, 60_000, 180_000, 300_000, 600_000, 1_800_000],
+	...[HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR, DAY, 3 * DAY, 7 * DAY]
 ];
 
 /** Round moments between two others, in the person's zone, about one each 110 pixels. */
