@@ -146,10 +146,13 @@ function parseRow(text: string): Position | null {
 	return tick && seq ? { tick, seq } : null;
 }
 
+const LAST = Date.parse('9999-12-31T00:00:00Z');
+
 function parseStretch(params: URLSearchParams): Stretch | null {
 	const from = Date.parse(params.get('from') ?? '');
 	const to = Date.parse(params.get('to') ?? '');
-	if (!(from < to)) return null;
+	// The protocol's times have years of four digits.
+	if (!(from >= 0 && from < to && to < LAST)) return null;
 	const at = Date.parse(params.get('at') ?? '');
 	return { from, to, at: at >= from && at <= to ? at : from };
 }
