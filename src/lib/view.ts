@@ -10,7 +10,9 @@ export const SPANS = [
 	{ label: '5m', ms: 300_000, stepMs: 2000 },
 	{ label: '15m', ms: 900_000, stepMs: 10_000 },
 	{ label: '1h', ms: 3_600_000, stepMs: 30_000 },
-	{ label: '24h', ms: 86_400_000, stepMs: 600_000 }
+	{ label: '24h', ms: 86_400_000, stepMs: 600_000 },
+	{ label: '7d', ms: 604_800_000, stepMs: 3_600_000 },
+	{ label: '30d', ms: 2_592_000_000, stepMs: 14_400_000 }
 ] as const;
 
 export type Span = (typeof SPANS)[number];
