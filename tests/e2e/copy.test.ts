@@ -36,6 +36,7 @@ test('everything that copies still does, and keeps the focus where it was', asyn
 	await expect(detail.getByRole('status')).toHaveText('Copied the undo of 1 change');
 	expect(await pasted(page)).toContain('delete from');
 	await detail.getByRole('button', { name: 'Close detail' }).click();
+	await expect(page).not.toHaveURL(/row=/);
 
 	await page.keyboard.press('Control+k');
 	await page.keyboard.type('copy a link');
