@@ -65,8 +65,7 @@ create or replace function rowcast.small_text(value anyelement, max_value int) r
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 	select case
 		when pg_column_size(value) is null then 'null'
-		when pg_column_size(value) <= max_value then
-			(select j from (select to_json(format('%s', value))::text) t(j) where octet_length(j) <= max_value)
+		when pg_column_size(value) <= max_value then rowcast.small_json(format('%s', value), max_value)
 	end
 $$;
 comment on function rowcast.small_text is 'As rowcast.small_json(), for a value whose type is not trusted(): its text as a JSON string, written without any cast.';

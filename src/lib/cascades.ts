@@ -1,9 +1,10 @@
 /** What foreign keys took along: rows of a transaction that were changed because another row of it was. */
 
 import { tableKey } from './change.ts';
-import { members } from './json.ts';
+import { valuesOf } from './json.ts';
 import { referencesOf, type References } from './lines.ts';
-import type { Change, TableInfo, TableName } from './protocol.ts';
+import { pointedAt, pointer } from './pointers.ts';
+import type { Change, TableInfo } from './protocol.ts';
 
 export interface Cascades {
 	/** Of these changes. */
@@ -18,31 +19,26 @@ export interface Cascades {
 export function cascadesOf(changes: readonly Change[], tables: readonly TableInfo[]): Cascades {
 	const cascades: Cascades = { of: changes, under: new Map(), taken: new Set() };
 	const children = new Map(tables.map((table) => [tableKey(table), table.references]));
-	const pointedAt = new Map<string, Map<string, string[]>>();
-	for (const { references } of tables)
-		for (const { referenced, ...parent } of references) {
-			const keys = pointedAt.get(tableKey(parent)) ?? new Map<string, string[]>();
-			pointedAt.set(tableKey(parent), keys.set(String(referenced), referenced));
-		}
+	const parents = pointedAt(tables);
 	/** By the key under which a row was pointed at. */
 	const gone = new Map<string, Change>();
 	for (const change of changes) {
 		const own = children.get(tableKey(change)) ?? [];
-		const keys = pointedAt.get(tableKey(change));
+		const keys = parents.get(tableKey(change));
 		if ((change.op !== 'DELETE' && change.op !== 'UPDATE') || (own.length === 0 && !keys)) continue;
 		const before = valuesOf(change.before);
 		const after = valuesOf(change.after);
 		for (const { constraint, columns, referenced, ...parent } of own) {
-			const key = keyOf(parent, referenced, columns, before);
+			const key = pointer(parent, referenced, before, columns);
 			const cause = key && gone.get(key);
-			if (!cause || key === keyOf(parent, referenced, columns, after)) continue;
+			if (!cause || key === pointer(parent, referenced, after, columns)) continue;
 			const { seq, schema, table } = cause;
 			take(cascades, change, { seq, schema, table, constraint, truncated: false });
 			break;
 		}
-		for (const columns of keys?.values() ?? []) {
-			const key = keyOf(change, columns, columns, before);
-			if (key && key !== keyOf(change, columns, columns, after)) gone.set(key, change);
+		for (const columns of keys ?? []) {
+			const key = pointer(change, columns, before);
+			if (key && key !== pointer(change, columns, after)) gone.set(key, change);
 		}
 	}
 	return cascades;
@@ -56,19 +52,4 @@ function take({ under, taken }: Cascades, change: Change, via: References['via']
 	else list.push(referencesOf(id, change, via));
 	under.set(via.seq, list);
 	taken.add(change.seq);
-}
-
-function valuesOf(row: string | null): Map<string, string> {
-	return new Map(members(row).map(({ name, text }) => [name, text]));
-}
-
-/** What a row points at, or is pointed at by; null where a part is missing. */
-function keyOf(
-	table: TableName,
-	referenced: string[],
-	columns: string[],
-	row: Map<string, string>
-): string | null {
-	const values = columns.map((column) => row.get(column) ?? 'null');
-	return values.includes('null') ? null : JSON.stringify([tableKey(table), String(referenced), values]);
 }

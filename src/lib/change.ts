@@ -1,7 +1,7 @@
 /** What a change means to a person: which row, which columns, from what to what. */
 
 import { clockTime, dayTime } from './format.ts';
-import { kindOf, members, plain, unquote } from './json.ts';
+import { kindOf, plain, unquote, valuesOf } from './json.ts';
 import type { Change, Op, TableName } from './protocol.ts';
 
 /** Glyph and word of an operation: always shown together, so that colour says nothing alone. */
@@ -52,8 +52,8 @@ export interface ColumnChange {
 
 /** Every column of the row, in the table's order, with both sides. */
 export function columnsOf(change: Pick<Change, 'before' | 'after' | 'cut'>): ColumnChange[] {
-	const before = new Map(members(change.before).map((member) => [member.name, member.text]));
-	const after = new Map(members(change.after).map((member) => [member.name, member.text]));
+	const before = valuesOf(change.before);
+	const after = valuesOf(change.after);
 	const names = new Set([...after.keys(), ...before.keys()]);
 	const cut = new Set(change.cut);
 	return [...names].map((name) => {

@@ -4,7 +4,8 @@
  * references it. Such a step waits for the other.
  */
 import { keyLabel, tableKey, tableLabel } from './change.ts';
-import { members } from './json.ts';
+import { valuesOf } from './json.ts';
+import { pointedAt, pointer } from './pointers.ts';
 import type { Change, TableInfo, TableName } from './protocol.ts';
 
 /** What undoes one change. */
@@ -60,19 +61,12 @@ export function ordered<S extends Step>(
 /** Gives the steps that must come before each: those of its row that are later in time, and what its statement did. */
 function waitsOf(steps: readonly Step[], tables: readonly TableInfo[]): (i: number) => number[] {
 	const infos = new Map(tables.map((info) => [tableKey(info), info]));
-	const pointedAt = new Map<string, string[][]>();
-	for (const { references } of tables)
-		for (const reference of references) {
-			const known = pointedAt.get(tableKey(reference)) ?? [];
-			pointedAt.set(tableKey(reference), [...known, reference.referenced]);
-		}
+	const parents = pointedAt(tables);
 	/** The values of these columns, on the side of a foreign key that is pointed at. */
 	const values = new Map<string, Value>();
 	const valueOf = (table: TableName, names: string[], row: string | null, columns = names) => {
-		const texts = new Map(members(row).map(({ name, text }) => [name, text]));
-		const own = names.map((name, i) => [name, texts.get(columns[i]!) ?? 'null'] as const);
-		if (own.some(([, text]) => text === 'null')) return null;
-		const id = JSON.stringify([tableKey(table), ...own.toSorted()]);
+		const id = pointer(table, names, valuesOf(row), columns);
+		if (id === null) return null;
 		let value = values.get(id);
 		if (!value) values.set(id, (value = { rows: [], released: [] }));
 		return value;
@@ -85,7 +79,7 @@ function waitsOf(steps: readonly Step[], tables: readonly TableInfo[]): (i: numb
 			const [was, is] = [of(change.before), of(change.after)];
 			return was === is ? [] : [[was, is] as const];
 		};
-		const own = (pointedAt.get(tableKey(change)) ?? []).flatMap((names) =>
+		const own = (parents.get(tableKey(change)) ?? []).flatMap((names) =>
 			sides((side) => valueOf(change, names, side))
 		);
 		const others = (infos.get(tableKey(change))?.references ?? []).flatMap((reference) =>

@@ -126,3 +126,8 @@ export function pretty(text: string, depth = 0): string {
 	const [open, close] = kind === 'object' ? ['{', '}'] : ['[', ']'];
 	return `${open}\n${lines.join(',\n')}\n${'  '.repeat(depth)}${close}`;
 }
+
+/** The values of an object, such as a row, as JSON text by name. */
+export function valuesOf(text: string | null): Map<string, string> {
+	return new Map(members(text).map(({ name, text }) => [name, text]));
+}

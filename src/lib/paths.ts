@@ -1,6 +1,6 @@
 /** What differs inside a document, path by path: `dim.h`, `tags.2`. */
 
-import { kindOf, members } from './json.ts';
+import { kindOf, members, valuesOf } from './json.ts';
 
 /** One value inside two versions of a document; a side is null where it has none. */
 export interface PathChange {
@@ -37,9 +37,7 @@ function inside(before: string, after: string, path: string, depth: number): Pat
 type Pair = Omit<PathChange, 'changed'>;
 
 function byName(before: string, after: string): Pair[] {
-	const [from, to] = [before, after].map(
-		(text) => new Map(members(text).map(({ name, text }) => [name, text]))
-	);
+	const [from, to] = [before, after].map(valuesOf);
 	return [...new Set([...to!.keys(), ...from!.keys()])].map((path) => ({
 		path,
 		before: from!.get(path) ?? null,

@@ -5,7 +5,7 @@
  * it. What is folded so far is right whatever lies before: reading on only adds rows that changed longer ago.
  */
 
-import { members } from './json.ts';
+import { members, valuesOf } from './json.ts';
 import type { Change } from './protocol.ts';
 
 /** A row, and the change that left it so. */
@@ -79,7 +79,7 @@ export class Fold {
 	}
 
 	#keyOf(row: string): string[] {
-		const texts = new Map(members(row).map(({ name, text }) => [name, text]));
+		const texts = valuesOf(row);
 		return this.primaryKey.map((name) => texts.get(name) ?? 'null');
 	}
 }

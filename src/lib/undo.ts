@@ -9,7 +9,7 @@
 import { columnsOf, keyLabel, OP_SIGNS, tableKey, tableLabel } from './change.ts';
 import { ordered, type Step } from './dependencies.ts';
 import { time } from './format.ts';
-import { members } from './json.ts';
+import { valuesOf } from './json.ts';
 import type { Change, TableInfo, TableName } from './protocol.ts';
 import { assignments, holds, insertion, quoted, writable } from './sql.ts';
 
@@ -172,8 +172,8 @@ function moves({ key, before, after }: Change): boolean {
 
 /** The values of these columns in a row, as JSON text. */
 function keyTexts(row: string, names: string[]): (string | undefined)[] {
-	const texts = new Map(members(row).map(({ name, text }) => [name, text]));
-	return names.map((name) => texts.get(name));
+	const values = valuesOf(row);
+	return names.map((name) => values.get(name));
 }
 
 const labelOf = (change: Change) => `${tableLabel(change)} ${keyLabel(change.key) || '(no key)'}`;

@@ -94,7 +94,8 @@ function single(term: Term): Term {
 	return term.kind === 'or' ? { kind: 'and', terms: [term], at: term.at, end: term.end } : term;
 }
 
-function find(term: Term, wanted: (term: Term) => boolean): Term | undefined {
+/** The first part of a filter that is wanted, in the order in which it is written. */
+export function find(term: Term, wanted: (term: Term) => boolean): Term | undefined {
 	if (wanted(term)) return term;
 	if (term.kind === 'not') return find(term.term, wanted);
 	if (term.kind !== 'and' && term.kind !== 'or') return undefined;

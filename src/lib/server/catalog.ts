@@ -2,10 +2,12 @@
 import type pg from 'pg';
 import type { TableInfo, TableName } from '../protocol.ts';
 import type { Relations } from './types.ts';
+import type { NamedTable } from './where.ts';
 
 export type { Relations };
 
-export const nameOf = ({ schema, table }: TableName) => JSON.stringify([schema, table]);
+/** A table as a key. */
+export const nameOf = ({ schema, table }: TableName | NamedTable) => JSON.stringify([schema, table]);
 
 /** Reads nothing until the first `refresh()`. `changed`: told of each that found something new, whoever asked for it. */
 export function makeCatalog(pool: Pick<pg.Pool, 'query'>, changed = () => {}): Relations {

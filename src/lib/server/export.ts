@@ -2,7 +2,7 @@
  * Changes as a file: one page after the other as fast as it is taken away, so that it may be as large as the log.
  */
 import { isNumber } from '../filter.ts';
-import { members, plain } from '../json.ts';
+import { plain, valuesOf } from '../json.ts';
 import {
 	MAX_CHANGES,
 	type Change,
@@ -176,9 +176,7 @@ function csv(table: TableInfo | undefined): Writer {
 	const write = (entry: Entry) => {
 		if (isGap(entry))
 			return line(['', `${entry.after}-${entry.until}`, '', '', '', '', `GAP (${entry.reason})`]);
-		const rows = [entry.before, entry.after].map(
-			(row) => new Map(members(row).map(({ name, text }) => [name, text]))
-		);
+		const rows = [entry.before, entry.after].map((row) => valuesOf(row));
 		return line([
 			...COLUMNS.map((column) => {
 				const value = entry[column] ?? '';

@@ -6,7 +6,7 @@
  */
 import pg from 'pg';
 import type { State } from '../protocol.ts';
-import { makeCatalog } from './catalog.ts';
+import { makeCatalog, nameOf } from './catalog.ts';
 import { makeDatabaseClock } from './clock.ts';
 import { explain, StartError } from './errors.ts';
 import { makeLeader, type Leader } from './leader.ts';
@@ -256,7 +256,9 @@ export function makeFollower({
 			gapsSeen = BigInt(gap.until);
 		}
 		await catalog.refresh();
-		if (leader && (untold || catalog.problems.size > 0)) {
+		// One that is not there is looked for when the catalogue changes.
+		const unwatched = catalog.tables().some((table) => catalog.problems.has(nameOf(table)));
+		if (leader && (untold || unwatched)) {
 			const client = await pool.connect();
 			try {
 				await watchConfigured(client, config, catalog, log, false);

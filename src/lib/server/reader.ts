@@ -1,7 +1,7 @@
 /** Reads the log: ticks as they come, and the past by range and filter. */
 import type pg from 'pg';
 import { MAX_CHANGES, type Change, type Count, type Filter, type Gap, type Op } from '../protocol.ts';
-import type { Relations } from './catalog.ts';
+import { nameOf, type Relations } from './catalog.ts';
 import { addUp } from './compose.ts';
 import { keyOf } from './key.ts';
 import {
@@ -22,7 +22,7 @@ import {
 import { readRates } from './rates.ts';
 import { lsnOf, seqOf } from './seq.ts';
 import type { ChangesQuery, Reader, Scope, Selection, Tick } from './types.ts';
-import { compileWhere, scopeOfWhere, tablesOf, type IdsOf, type NamedTable } from './where.ts';
+import { compileWhere, scopeOfWhere, tablesOf, type IdsOf } from './where.ts';
 
 const OP_OF: Record<string, Op> = { I: 'INSERT', U: 'UPDATE', D: 'DELETE', T: 'TRUNCATE', R: 'REFERENCE' };
 
@@ -148,11 +148,11 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		if (tables.length > 0) {
 			const names = [tables.map(({ schema }) => schema), tables.map(({ table }) => table)];
 			for (const [id, i] of await read<[string, string]>('named', NAMED, names)) {
-				const key = keyOfTable(tables[Number(i) - 1]!);
+				const key = nameOf(tables[Number(i) - 1]!);
 				named.set(key, [...(named.get(key) ?? []), id]);
 			}
 		}
-		const idsOf: IdsOf = (table) => named.get(keyOfTable(table)) ?? [];
+		const idsOf: IdsOf = (table) => named.get(nameOf(table)) ?? [];
 		const both = (a: string[] | null, b: string[] | undefined) =>
 			a && b ? a.filter((each) => b.includes(each)) : (b ?? a);
 		const letters = said.ops?.map((op) => letterOf(op) as string);
@@ -350,8 +350,6 @@ function enough(ticks: [tick: string, rows: string][], changes: number): string[
 function rowsOf(ticks: [tick: string, rows: string][], chosen: string[]): number {
 	return ticks.slice(0, chosen.length).reduce((sum, [, rows]) => sum + Number(rows), 0);
 }
-
-const keyOfTable = ({ schema, table }: NamedTable) => JSON.stringify([schema, table]);
 
 const min = (a: bigint, b: bigint) => (a < b ? a : b);
 const max = (a: bigint, b: bigint) => (a > b ? a : b);

@@ -4,7 +4,7 @@
  */
 import type { ColumnRef, Term } from '../filter.ts';
 import { parse } from '../filter/parse.ts';
-import { conjuncts } from '../filter/scope.ts';
+import { conjuncts, find } from '../filter/scope.ts';
 import type { Op } from '../protocol.ts';
 import { RequestError } from './errors.ts';
 
@@ -44,13 +44,14 @@ export function compileWhere(where: string | undefined, first: number, idsOf: Id
 
 /** Every table that a condition names, anywhere in it. */
 export function tablesOf(where: string | undefined): NamedTable[] {
-	const named = (term: Term): NamedTable[] => {
-		if (term.kind === 'table') return [term];
-		if (term.kind === 'not') return named(term.term);
-		return term.kind === 'and' || term.kind === 'or' ? term.terms.flatMap(named) : [];
-	};
 	const parsed = parse(where ?? '');
-	return parsed.ok ? named(parsed.filter) : [];
+	const tables: NamedTable[] = [];
+	if (parsed.ok)
+		find(parsed.filter, (term) => {
+			if (term.kind === 'table') tables.push(term);
+			return false;
+		});
+	return tables;
 }
 
 /**

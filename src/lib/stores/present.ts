@@ -18,6 +18,8 @@ const PAGE = 200;
 
 export class Present {
 	readonly delay = new Delay();
+	/** Where the log begins, if that is within what was loaded. */
+	since: string | null = null;
 	#subscription: Subscription | null = null;
 	#summary = noTallies();
 	#round = 0;
@@ -52,6 +54,7 @@ export class Present {
 			]);
 			if (round !== this.#round) return false;
 			const { board } = this;
+			this.since = rates.since ?? null;
 			board.clear(stepMs, ms / stepMs, now);
 			const counted = history.changes.filter(({ tick }) => BigInt(tick) <= BigInt(rates.tick)).reverse();
 			if (keep) board.feed.catchUp(counted, performance.now());

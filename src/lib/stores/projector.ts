@@ -3,7 +3,7 @@
  * change, or, where more happens than anyone could read at this speed, the newest and how many are left out.
  */
 
-import type { Entry } from '../lines.ts';
+import { changesIn, type Entry } from '../lines.ts';
 import type { Change } from '../protocol.ts';
 import { isBefore, type Reel } from './reel.ts';
 import type { StretchCounts } from './stretch.ts';
@@ -74,10 +74,6 @@ export class Projector {
 
 /** All that these entries hold and what follows, oldest first: a transaction that was shown in part becomes one again. */
 export function heldWith(entries: readonly Entry[], changes: readonly Change[]): Change[] {
-	const held = entries.flatMap((entry) => {
-		if (entry.kind === 'note') return [];
-		if (entry.kind === 'orphan') return entry.references.changes;
-		return [...entry.changes, ...[...entry.references.values()].flat().flatMap((each) => each.changes)];
-	});
+	const held = entries.flatMap(changesIn);
 	return [...held.sort((a, b) => (isBefore(a, b) ? -1 : 1)), ...changes];
 }
