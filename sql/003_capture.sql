@@ -259,7 +259,8 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	target oid := (select oid from rowcast.relation where id = tg_argv[0]::int);
 	-- A truncate fires the triggers of the table and then those of each partition below it. The first leaves a mark:
-	-- its oid, its statement, and how many of the others are still to come.
+	-- its oid, its statement, how many of the others are still to come, and where the log then ended: one truncate
+	-- records nothing between. (Those that are named before their parent have fired already, and leave the count too high.)
 	mark text[] := string_to_array(current_setting('rowcast.truncate', true), ' ');
 	statement text := extract(epoch from statement_timestamp())::text;
 	below int;
@@ -271,22 +272,25 @@ begin
 			return null;  -- a partition that was detached
 		end if;
 		if mark[2] = statement and mark[3]::int > 0
-			and exists (select from pg_partition_ancestors(tg_relid) a where a.relid = mark[1]::oid and a.relid <> tg_relid) then
-			perform set_config('rowcast.truncate', format('%s %s %s', mark[1], statement, mark[3]::int - 1), true);
+			and exists (select from pg_partition_ancestors(tg_relid) a where a.relid = mark[1]::oid and a.relid <> tg_relid)
+			and not exists (select from rowcast.change c
+				where c.xid = pg_current_xact_id() and c.lsn >= mark[4]::pg_lsn and c.relation = tg_argv[0]::int) then
+			perform set_config('rowcast.truncate', format('%s %s %s %s', mark[1], statement, mark[3]::int - 1, mark[4]), true);
 			return null;
 		end if;
 		select jsonb_build_object('partition', jsonb_build_object('schema', tg_table_schema, 'table', tg_table_name)) into extra;
 	end if;
-	select count(*) into below from pg_partition_tree(tg_relid) p
-		join pg_trigger t on t.tgrelid = p.relid and t.tgfoid = 'rowcast.capture_truncate'::regproc and t.tgenabled = 'A'
-		where p.relid <> tg_relid;
-	perform set_config('rowcast.truncate', format('%s %s %s', tg_relid, statement, below), true) where below > 0;
 	select f.* into l from rowcast.leaf f join rowcast.state s using (slot);
 	if clock_timestamp() > l.stop and rowcast.unattended() or rowcast.leaf_size(l.slot) > l.room then
 		return null;
 	end if;
 	execute format('insert into rowcast.change_%s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
 		$1, ''T'', null, null, $2)', l.slot) using tg_argv[0]::int, extra;
+	select count(*) into below from pg_partition_tree(tg_relid) p
+		join pg_trigger t on t.tgrelid = p.relid and t.tgfoid = 'rowcast.capture_truncate'::regproc and t.tgenabled = 'A'
+		where p.relid <> tg_relid;
+	perform set_config('rowcast.truncate', format('%s %s %s %s', tg_relid, statement, below, pg_current_wal_insert_lsn()), true)
+		where below > 0;
 	if pg_try_advisory_lock_shared(1920103279, 1) and pg_advisory_unlock_shared(1920103279, 1) then
 		return null;
 	end if;

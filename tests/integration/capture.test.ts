@@ -114,6 +114,8 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			'truncate place_2a, other',
 			'begin; truncate place; truncate place_1; truncate place_2b; commit',
 			'do $$ begin truncate place; truncate place_2b; end $$',
+			`do $$ begin truncate place_1, place; insert into place values (1); truncate place_1; insert into place values (1);
+				truncate place_1; end $$`,
 			'alter table place detach partition place_1; truncate place_1'
 		);
 		const whole = ['place', undefined];
@@ -129,7 +131,13 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			['place', 'place_1'],
 			['place', 'place_2b'],
 			whole,
-			['place', 'place_2b']
+			['place', 'place_2b'],
+			['place', 'place_1'],
+			whole,
+			['place', undefined, 'INSERT'],
+			['place', 'place_1'],
+			['place', undefined, 'INSERT'],
+			['place', 'place_1']
 		]);
 	});
 
