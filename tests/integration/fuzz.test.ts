@@ -128,6 +128,18 @@ test.each(EVENTS)('%s takes any payload', { timeout: 60_000 }, async (event) => 
 	await wellForOthers();
 });
 
+test.each([100_000, 500_000, 12_000_000])('a message of %i characters gets a Failure', async (size) => {
+	const socket = await connect(server.url);
+	for (const event of EVENTS)
+		expect(await socket.ask(event, { filter: { where: 'x'.repeat(size) } })).toEqual({
+			ok: false,
+			error: { code: 'BAD_REQUEST', message: 'The message is too large: at most 64000 characters.' }
+		});
+	expect(socket.socket.connected).toBe(true);
+	socket.close();
+	await wellForOthers();
+});
+
 /** What Socket.IO can carry at all: its own encoder refuses the rest before it is sent. */
 function isSendable(payload: unknown): boolean {
 	try {

@@ -22,14 +22,15 @@ import { describeInstall } from './install.ts';
 import { makeTurnstile } from './limits.ts';
 import { makeLog, type Log } from './log.ts';
 import { makeMetrics } from './metrics.ts';
+import { parser } from './parser.ts';
 import { describeDatabase, makePool, stoppable } from './pool.ts';
 import { makeReader } from './reader.ts';
 import type { Config } from './types.ts';
 
 /** Also while nothing changes, so that a client can tell quiet from cut: ours gives up after 4.5 s of silence. */
 const STATE_EVERY_MS = 2_000;
-/** More than any message needs: what is refused for its size still gets an answer. */
-const MAX_FRAME = 2 * 2 ** 20;
+/** Far more than any message needs: what is refused for its size still gets an answer. Beyond, the connection ends. */
+const MAX_FRAME = 16 * 2 ** 20;
 /** How long clients have to say goodbye. */
 const CLOSE_MS = 1_000;
 /** Messages that may wait for a slow connection before it is counted as slow. */
@@ -201,6 +202,7 @@ type IO = Server<ClientEvents, ServerEvents>;
 /** Not attached to anything yet. Compression is off: it would be done anew for each socket and costs each 300 kB. */
 function makeServer(auth: Auth): IO {
 	const io: IO = new Server({
+		parser,
 		serveClient: false,
 		perMessageDeflate: false,
 		httpCompression: false,

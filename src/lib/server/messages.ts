@@ -5,6 +5,8 @@ import { RequestError } from './errors.ts';
 
 /** Most characters that a message may have as JSON. */
 const MAX_SIZE = 64_000;
+/** Stands for a message that was not read, because of its size. */
+export const TOO_LARGE = Object.freeze({});
 const MAX_TABLES = 1000;
 const MAX_BIGINT = 2n ** 63n - 1n;
 
@@ -101,7 +103,7 @@ export const row = v.object({
 export function parse<S extends v.GenericSchema>(schema: S, message: unknown): v.InferOutput<S> {
 	if (message !== undefined && message !== null && (typeof message !== 'object' || Array.isArray(message)))
 		throw new RequestError('BAD_REQUEST', 'The message must be an object.');
-	if (sizeOf(message) > MAX_SIZE)
+	if (message === TOO_LARGE || sizeOf(message) > MAX_SIZE)
 		throw new RequestError('BAD_REQUEST', `The message is too large: at most ${MAX_SIZE} characters.`);
 	const result = v.safeParse(schema, message ?? {}, { abortEarly: true });
 	if (result.success) return result.output;
