@@ -26,6 +26,8 @@ export interface Arrival {
 	at: string;
 	changes: readonly Change[];
 	omitted: number;
+	/** Of them, those of the first change's transaction, where that is known. */
+	remainder?: number | undefined;
 }
 
 /** Changes that the feed holds. */
@@ -78,7 +80,7 @@ export class Feed {
 
 	/** Adds what arrived at `now` (milliseconds on any steady clock). Above what can be read, the newest are kept. */
 	push(arrival: Arrival, now: number): void {
-		const { changes, omitted } = arrival;
+		const { changes, omitted, remainder } = arrival;
 		const first = this.size === 0;
 		const dropped = changes.length - this.#sampler.take(changes.length, omitted, now);
 		const added = this.#add(changes.slice(dropped), now);
@@ -87,12 +89,15 @@ export class Feed {
 			if (transaction && !change.via) cut(transaction, 1);
 		}
 		if (omitted === 0 || added.size === 0) return;
-		// What the server left out came before these: of the only transaction, or of any in the first of the ticks.
-		const only = new Set(changes.filter(({ via }) => !via).map(transactionId)).size === 1;
-		if (first && !only) this.begun = false;
-		for (const transaction of added.values())
-			if (only) cut(transaction, omitted);
-			else if (transaction.tick === changes[0]!.tick) doubt(transaction);
+		// What was left out came before these, or is of the first's transaction, or of any in the first of the ticks.
+		if (first && remainder !== omitted) this.begun = false;
+		const oldest = changes[0]!;
+		if (remainder === undefined) {
+			for (const transaction of added.values()) if (transaction.tick === oldest.tick) doubt(transaction);
+		} else if (remainder > 0) {
+			const transaction = oldest.via ? undefined : added.get(transactionId(oldest));
+			if (transaction) cut(transaction, remainder);
+		}
 	}
 
 	/** Adds older history (oldest first) below everything else, as far as there is room; gives its new entries. */

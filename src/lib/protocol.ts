@@ -80,6 +80,11 @@ export interface TickMessage {
 	changes: Change[];
 	/** Matching changes left out of `changes` (always 0 in stream mode). */
 	omitted: number;
+	/**
+	 * How many of `omitted` the transaction of the first of `changes` made, where its tick leaves out nothing else; absent
+	 * where that is not known.
+	 */
+	remainder?: number;
 	/** Stream mode: position of this message within a large tick, from 0. */
 	part?: number;
 	/** Stream mode: further parts of this tick follow. */

@@ -116,10 +116,14 @@ describe('subscribe', () => {
 		await sql(`insert into many select generate_series(1, 3000)`);
 		await it.until('the counts', ({ ticks }) => totals(ticks)['public.many']?.INSERT === 3000);
 		expect(it.ticks).toHaveLength(1);
-		expect(it.ticks[0]).toMatchObject({ omitted: 2990 });
+		expect(it.ticks[0]).toMatchObject({ omitted: 2990, remainder: 2990 });
 		expect(it.changes.map(({ key }) => key!.id)).toEqual(
 			Array.from({ length: 10 }, (_, i) => String(2991 + i))
 		);
+		// One that is too large to be kept in memory.
+		await sql(`insert into many select generate_series(3001, 9000)`);
+		await it.until('the counts', ({ ticks }) => totals(ticks)['public.many']?.INSERT === 9000);
+		expect(it.ticks[1]).toMatchObject({ omitted: 5990, remainder: 5990 });
 	});
 
 	test('resumes after a cut without a hole or a double', async () => {

@@ -7,8 +7,8 @@ import { change } from './support/changes.ts';
 const at = '2026-01-31T12:00:00.000000Z';
 const all = (feed: Feed) => linesBetween(feed.entries, 0, 10_000);
 const kinds = (lines: Line[]) => lines.map(({ kind }) => kind);
-const push = (feed: Feed, changes: Change[], omitted = 0, now = 1000) =>
-	feed.push({ at, changes, omitted }, now);
+const push = (feed: Feed, changes: Change[], omitted = 0, now = 1000, remainder?: number) =>
+	feed.push({ at, changes, omitted, remainder }, now);
 
 describe('the ledger', () => {
 	test('shows the newest first, a transaction of one row as one line', () => {
@@ -42,11 +42,12 @@ describe('the ledger', () => {
 		expect(all(feed)).toHaveLength(41);
 	});
 
-	test('gives what was left out to the only transaction that wrote', () => {
+	test('gives what was left out to the transaction that is known to have made it', () => {
 		const feed = new Feed();
-		push(feed, [change({ tx: '1' }), change({ tx: '1' })], 9998);
-		const [line] = all(feed);
-		expect(line!.kind === 'transaction' && line!.transaction.omitted).toBe(9998);
+		push(feed, [change({ tx: '1' }), change({ tx: '1' })], 9998, 1000, 9990);
+		push(feed, [change({ tx: '2', tick: '2' }), change({ tx: '2', tick: '2' })], 9998, 1000, 0);
+		push(feed, [change({ tx: '3', tick: '3' }), change({ tx: '3', tick: '3' })], 9998);
+		expect(feed.entries).toMatchObject([{ omitted: 9990 }, { omitted: 0 }, { omitted: Infinity }]);
 	});
 
 	test('puts references under their cause, alike ones on one line', () => {
@@ -255,7 +256,7 @@ describe('the ledger', () => {
 	test('what was left out is no longer, once history brings it', () => {
 		const feed = new Feed();
 		const rows = Array.from({ length: 30 }, () => change({ op: 'UPDATE' }));
-		push(feed, rows.slice(20), 20);
+		push(feed, rows.slice(20), 20, 1000, 20);
 		feed.extend(rows.slice(5, 20));
 		expect(feed.entries).toMatchObject([{ omitted: 5 }]);
 		feed.extend(rows.slice(0, 5));

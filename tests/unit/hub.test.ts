@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Change } from '../../src/lib/protocol.ts';
+import { remainderOf } from '../../src/lib/server/compose.ts';
 import { makeWorld, problemsOf } from './support/world.ts';
 
 const only = (table: string) => ({ tables: [{ schema: 'public', table }] });
@@ -36,6 +38,43 @@ describe('a feed', () => {
 		await world.subscribe(peer, { limit: 3 });
 		world.write([['a', 'INSERT', 5]]);
 		expect(peer.ticks).toMatchObject([{ omitted: 2, changes: [{ seq: '3' }, { seq: '4' }, { seq: '5' }] }]);
+	});
+
+	test('tells how much of what it left out the first transaction made, over several ticks too', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer, { limit: 20 });
+		world.write([['a', 'INSERT', 30]], [['a', 'INSERT', 15]], [['a', 'INSERT', 15]]);
+		expect(peer.ticks).toMatchObject([{ omitted: 40, remainder: 10 }]);
+		world.write([['a', 'INSERT', 20]], [['a', 'INSERT', 20]]);
+		await world.pass(1_000);
+		expect(peer.ticks.at(-1)).toMatchObject({ omitted: 20, remainder: 0 });
+	});
+
+	test('tells it of what is read from the log, too', async () => {
+		const world = makeWorld();
+		for (let i = 0; i < 1500; i++) world.write([['a', 'INSERT', 15]]);
+		const peer = world.peer();
+		await world.subscribe(peer, { limit: 20, after: { epoch: 'one', tick: '0' } });
+		await world.pass(5_000);
+		expect(world.asked).toMatchObject({ changes: 1, alone: 1 });
+		expect(peer.ticks).toMatchObject([{ omitted: 22_480, remainder: 10 }]);
+	});
+
+	test('does not tell it where others may have made some', () => {
+		const change = (seq: number, tx: string) => ({ seq: String(seq), tick: '1', tx, table: 'a' }) as Change;
+		const changes = [change(1, '7'), change(2, '8'), change(3, '7'), change(4, '7')];
+		const counts = [{ schema: 'public', table: 'a', op: 'INSERT' as const, rows: 4 }];
+		const tick = { tick: 1n, at: '', counts, changes, complete: true, alone: false };
+		const every = () => true;
+		expect(remainderOf([tick], every, changes.slice(1))).toBe(undefined);
+		expect(remainderOf([tick], every, changes.slice(2))).toBe(undefined);
+		expect(remainderOf([{ ...tick, alone: true }], every, changes.slice(2))).toBe(2);
+		expect(remainderOf([tick], every, changes)).toBe(0);
+		const own = [change(1, '8'), change(2, '8'), change(3, '8'), change(4, '7')];
+		expect(remainderOf([{ ...tick, changes: own }], every, own.slice(1))).toBe(1);
+		const partial = { ...tick, changes: own.slice(2), complete: false };
+		expect(remainderOf([partial], every, own.slice(2))).toBe(undefined);
 	});
 
 	test('of a tick too large for memory asks the log where the filter needs it', async () => {

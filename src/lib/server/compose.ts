@@ -70,6 +70,30 @@ export function newest(ticks: readonly Tick[], matches: Matcher, limit: number):
 	return chosen.sort(bySeq);
 }
 
+/**
+ * How many matching changes of the tick of the first of `changes` are left out, where all of them are of its own
+ * transaction; undefined where they may be of others.
+ */
+export function remainderOf(
+	ticks: readonly Tick[],
+	matches: Matcher,
+	changes: readonly Change[]
+): number | undefined {
+	const [first] = changes;
+	const tick = first && ticks.find((each) => String(each.tick) === first.tick);
+	if (!tick) return undefined;
+	const left = total(tick.counts.filter(matches)) - countTick(changes);
+	const all =
+		tick.complete &&
+		tick.changes.every((change) => change.tx === first.tx || !matches(change) || bySeq(change, first) >= 0);
+	return left === 0 || tick.alone || all ? left : undefined;
+}
+
+/** How many of the first changes are of one tick. */
+export function countTick(changes: readonly Change[]): number {
+	return changes.filter(({ tick }) => tick === changes[0]!.tick).length;
+}
+
 /** Cuts changes that were read newest first (or in any order) down to the newest that fit a message, by seq. */
 export function fit(newestFirst: readonly Change[]): Change[] {
 	let text = 0;

@@ -1,6 +1,6 @@
 /** Feed messages of a range of ticks: from memory where it holds them, else from the log. */
 import type { Change, Count, Filter, Gap, Position, TickMessage } from '../protocol.ts';
-import { countsOf, fit, newest, sumCounts, total, type Matcher } from './compose.ts';
+import { countTick, countsOf, fit, newest, remainderOf, sumCounts, total, type Matcher } from './compose.ts';
 import { readAfter, type Delivery } from './delivery.ts';
 import type { Reader } from './types.ts';
 
@@ -25,7 +25,8 @@ export function fromMemory(
 	if (filter.where !== undefined && counts.length > 0) return undefined;
 	const changes = newest(ticks, matches, limit);
 	const matched = filter.where === undefined ? undefined : [];
-	return changes && message(from, until, ticks.at(-1)!.at, { counts, changes, matched });
+	const remainder = changes && remainderOf(ticks, matches, changes);
+	return changes && message(from, until, ticks.at(-1)!.at, { counts, changes, matched, remainder });
 }
 
 /** The same from the log; a gap where some of it is no longer there. */
@@ -38,10 +39,27 @@ export async function fromLog(
 	const { at } = delivery;
 	return readAfter(delivery, from, async (reader) => {
 		const counts = await reader.counts(filter, from, until);
-		const { changes, next } = await reader.changes({ filter, after: from, until, order: 'desc', limit });
-		const matched = filter.where === undefined ? undefined : await countMatches(reader, changes, next);
-		return message(from, until, at, { counts, matched, changes: fit(changes) });
+		const { changes: found, next } = await reader.changes({
+			filter,
+			after: from,
+			until,
+			order: 'desc',
+			limit
+		});
+		const matched = filter.where === undefined ? undefined : await countMatches(reader, found, next);
+		const changes = fit(found);
+		const remainder =
+			matched || total(counts) === changes.length ? undefined : await countRest(reader, changes);
+		return message(from, until, at, { counts, matched, changes, remainder });
 	});
+
+	/** As remainderOf(). */
+	async function countRest(reader: Reader, changes: Change[]): Promise<number | undefined> {
+		const [first] = changes;
+		if (!first || !(await reader.alone(first))) return undefined;
+		const tick = BigInt(first.tick);
+		return total(await reader.counts(filter, tick - 1n, tick)) - countTick(changes);
+	}
 
 	/** Where the search found all that match, they need not be looked for again. */
 	async function countMatches(reader: Reader, found: Change[], next: Position | null): Promise<Count[]> {
@@ -53,9 +71,21 @@ function message(
 	from: bigint,
 	tick: bigint,
 	at: string,
-	{ counts, matched, changes }: { counts: Count[]; matched: Count[] | undefined; changes: Change[] }
+	{
+		counts,
+		matched,
+		changes,
+		remainder
+	}: {
+		counts: Count[];
+		matched: Count[] | undefined;
+		changes: Change[];
+		remainder: number | undefined;
+	}
 ): TickMessage {
 	const omitted = Math.max(0, total(matched ?? counts) - changes.length);
-	const told = { from: String(from), tick: String(tick), at, counts, changes, omitted };
-	return matched ? { ...told, matched } : told;
+	const told: TickMessage = { from: String(from), tick: String(tick), at, counts, changes, omitted };
+	if (matched) told.matched = matched;
+	if (omitted > 0 && remainder !== undefined) told.remainder = remainder;
+	return told;
 }

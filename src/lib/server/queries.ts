@@ -81,6 +81,12 @@ export const WRITERS = `
 	cross join lateral (select distinct xid from rowcast.between(p.snapshot, t.snapshot) limit $2) c
 	where t.n = $1`;
 
+/** Whether transaction $2 alone has changes in tick $1: two looks into each index, however large it is. */
+export const ALONE = `
+	select not exists (select from rowcast.between(p.snapshot, t.snapshot) c where c.xid < $2::text::xid8)
+		and not exists (select from rowcast.between(p.snapshot, t.snapshot) c where c.xid > $2::text::xid8)
+	from rowcast.tick t join rowcast.tick p on p.n = t.n - 1 where t.n = $1`;
+
 export const COUNTS = `
 	select c.relation, c.op, sum(c.rows) from rowcast.tick_count c
 	where c.tick > $1 and c.tick <= $2 and ${scope(3)} group by c.relation, c.op`;

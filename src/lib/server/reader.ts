@@ -17,7 +17,8 @@ import {
 	ROW,
 	TICKS,
 	TICKS_WITH,
-	WRITERS
+	WRITERS,
+	ALONE
 } from './queries.ts';
 import { readRates } from './rates.ts';
 import { lsnOf, seqOf } from './seq.ts';
@@ -192,9 +193,23 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			}
 			const changes = (await changesOf(of)).reverse();
 			const total = counts.reduce((sum, { rows }) => sum + rows, 0);
-			result.push({ tick: BigInt(n), at: time, counts, changes, complete: changes.length === total });
+			const complete = changes.length === total;
+			const partial = changes.length > 0 && !complete;
+			result.push({
+				tick: BigInt(n),
+				at: time,
+				counts,
+				changes,
+				complete,
+				alone: partial && (await alone(changes[0]!))
+			});
 		}
 		return result;
+	}
+
+	async function alone({ tick, tx }: Change): Promise<boolean> {
+		const [row] = await read<[boolean]>('alone', ALONE, [tick, tx]);
+		return row?.[0] ?? false;
 	}
 
 	/** The next ticks, in order, that have a change of the scope, with how many of it. */
@@ -288,6 +303,7 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 	return {
 		ticks,
 		ticksOf,
+		alone,
 		changes: search,
 
 		bounds,

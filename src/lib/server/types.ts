@@ -54,6 +54,8 @@ export interface Tick {
 	changes: Change[];
 	/** False where the tick has more than `changes` holds. */
 	complete: boolean;
+	/** One transaction made all of it. Not looked for where the tick is complete, or has its counts alone. */
+	alone: boolean;
 }
 
 /** Where the log begins and ends. */
@@ -99,6 +101,8 @@ export interface Reader {
 	matching(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
 	rates(query: RatesRequest & { filter: Filter }): Promise<Omit<Rates, 'ok'>>;
 	row(query: RowRequest): Promise<Change[]>;
+	/** Whether the change's transaction alone made its tick. */
+	alone(change: Change): Promise<boolean>;
 	/** The ticks of a time: (after, until]. */
 	range(from: Date, to: Date): Promise<{ after: bigint; until: bigint }>;
 	gaps(after: bigint): Promise<Gap[]>;

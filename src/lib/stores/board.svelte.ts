@@ -25,6 +25,8 @@ export interface Moment {
 	changes: readonly Change[];
 	/** Matching changes that are not among `changes`. */
 	omitted: number;
+	/** Of them, those of the first change's transaction, where that is known. */
+	remainder?: number | undefined;
 }
 
 export class Board {
@@ -45,11 +47,12 @@ export class Board {
 		this.recent = new Buckets(RATE_STEP_MS, RATE_STEPS, now);
 	}
 
-	apply({ at, counts, changes, omitted }: Moment): void {
+	apply({ at, counts, changes, omitted, remainder }: Moment): void {
 		const moment = Date.parse(at);
 		this.window.add(moment, counts);
 		this.recent.add(moment, counts);
-		if (changes.length > 0 || omitted > 0) this.feed.push({ at, changes, omitted }, performance.now());
+		if (changes.length > 0 || omitted > 0)
+			this.feed.push({ at, changes, omitted, remainder }, performance.now());
 		this.touch();
 	}
 

@@ -107,6 +107,7 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 		matching: () => Promise.reject(new Error('not asked here')),
 		rates: () => Promise.reject(new Error('not asked here')),
 		row: () => Promise.reject(new Error('not asked here')),
+		alone: ({ tick, tx }) => ask('alone', () => whole.get(BigInt(tick))!.every((change) => change.tx === tx)),
 		range: () => Promise.reject(new Error('nobody asks for a time here')),
 		gaps: () => ask('gaps', () => [])
 	};
@@ -156,7 +157,8 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 				at,
 				counts: [...counts.values()],
 				changes: most === 0 ? [] : changes.slice(-most),
-				complete: changes.length <= most
+				complete: changes.length <= most,
+				alone: true
 			};
 			world.ticks.push(made);
 			world.bounds.head = tick;
