@@ -165,7 +165,7 @@ create table if not exists rowcast.gap (
 	noticed_at timestamptz not null default clock_timestamp(),
 	primary key (after, until)
 );
-comment on table rowcast.gap is 'Ranges of ticks in which changes may not have been captured, because the log was full or too old while no server ran.';
+comment on table rowcast.gap is 'Ranges of ticks in which changes may not have been captured, because the log was full or too old while no server ran, or a trigger was missing or disabled.';
 
 create or replace function rowcast.seq(lsn pg_lsn, xid xid8) returns text
 language sql immutable parallel safe as $$

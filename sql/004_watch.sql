@@ -92,6 +92,27 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.trigger_state is 'How the triggers of a table are: watched, not watched, trigger missing, trigger disabled, or out of date.';
 
+alter table rowcast.relation add column if not exists sound_until bigint;
+comment on column rowcast.relation.sound_until is 'The newest tick at which the triggers of a watched table were seen in place, while they are not: changes since may be missing. Else null.';
+
+create or replace function rowcast.note_unsound(target regclass, seen bigint default null) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	since bigint := (select sound_until from rowcast.relation where oid = target);
+	-- What was disabled and enabled again, even in one transaction, is no longer enabled always.
+	is_sound boolean := (select count(distinct t.truncates) filter (where t.on_table = target) = 2 and bool_and(t.enabled = 'A')
+		from rowcast.triggers(target) t);
+begin
+	if not is_sound and since is null then
+		update rowcast.relation set sound_until = coalesce(seen, (select captured from rowcast.state)) where oid = target and watched;
+	elsif is_sound and since is not null then
+		insert into rowcast.gap (after, until, reason) select since, max(n) + 1, 'capture' from rowcast.tick on conflict do nothing;
+		update rowcast.relation set sound_until = null where oid = target;
+	end if;
+end
+$$;
+comment on function rowcast.note_unsound is 'Notes since when the triggers of a watched table are missing or were disabled: since the tick seen, or the newest that was kept. Once they are in place again, what lies between becomes a gap.';
+
 create or replace function rowcast.watch_sql(target regclass) returns table (run text, undo text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -156,6 +177,7 @@ language plpgsql set search_path = pg_catalog, pg_temp set client_min_messages =
 declare
 	statement text;
 begin
+	perform rowcast.note_unsound(target);
 	perform rowcast.register(target);
 	if rowcast.trigger_state(target) = 'watched' then
 		return false;
@@ -163,6 +185,7 @@ begin
 	for statement in select w.run from rowcast.watch_sql(target) w loop
 		execute statement;
 	end loop;
+	perform rowcast.note_unsound(target);
 	return true;
 end
 $$;

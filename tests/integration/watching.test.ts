@@ -13,6 +13,7 @@ describe.each(majors())('with watch all on PostgreSQL %i', (major) => {
 	const told = (following: Following, what: string, condition: Parameters<Following['until']>[1]) =>
 		following.until(what, condition, 5_000);
 	const table = ({ tables }: Following, name: string) => tables.find((each) => each.table === name);
+	let holed = 0;
 	const changesOf = ({ ticks }: Following, name: string) =>
 		ticks.flatMap(({ changes }) => changes).filter((change) => change.table === name);
 
@@ -110,6 +111,60 @@ describe.each(majors())('with watch all on PostgreSQL %i', (major) => {
 					{ timeout: 5_000 }
 				)
 				.toBe('watched');
+			await following.close();
+		});
+	});
+
+	const write = (name: string) => `insert into ${name} values (2)`;
+	test.each([
+		[
+			'while triggers were disabled',
+			(name: string) => `alter table ${name} disable trigger all; ${write(name)}`
+		],
+		[
+			'where they were so in one transaction',
+			(name: string) =>
+				`alter table ${name} disable trigger all; ${write(name)}; alter table ${name} enable trigger all`
+		],
+		[
+			'while a trigger was missing',
+			(
+				name: string
+			) => `do $$ begin execute (select format('drop trigger %I on ${name}', tgname) from pg_trigger
+				where tgrelid = '${name}'::regclass and tgname !~ 'truncate'); end $$; ${write(name)}`
+		]
+	])('what was written %s becomes a gap, and nothing else does', async (_, statements) => {
+		const { url } = database();
+		await withClient(url, async (db) => {
+			const name = `holed_${++holed}`;
+			const parts = `${name}_parts`;
+			const one = async (sql: string) => Object.values((await db.query(sql)).rows[0])[0];
+			const gapsNoted = () => one('select count(*)::int from rowcast.gap');
+			await db.query(`create table ${name} (id int primary key);
+				create table ${parts} (id int primary key) partition by range (id)`);
+			const following = await follow(url);
+			await told(following, 'that they are watched', (now) => table(now, parts)?.watched === true);
+			await db.query(`insert into ${name} values (1)`);
+			await told(following, 'the change before', (now) => changesOf(now, name).length === 1);
+			const { tick } = following.ticks.at(-1)!;
+			// Neither is a hole: a partition that is new, a column that asks for another trigger.
+			const known = await gapsNoted();
+			await db.query(`create table ${parts}_1 partition of ${parts} for values from (0) to (9);
+				alter table ${parts} add column f float8`);
+			await told(following, 'the column', (now) => table(now, parts)?.columns.length === 2);
+			const state = () => one(`select rowcast.trigger_state('${parts}')`);
+			await expect.poll(state, { timeout: 5_000 }).toBe('watched');
+			expect(await gapsNoted()).toBe(known);
+
+			await db.query(statements(name));
+			await told(following, 'the gap', ({ gaps }) =>
+				gaps.some(
+					({ after, until, reason }) => reason === 'capture' && BigInt(after) <= tick && tick < BigInt(until)
+				)
+			);
+			await db.query(`insert into ${name} values (3)`);
+			await told(following, 'the change behind', (now) => changesOf(now, name).at(-1)?.key?.id === '3');
+			expect(await gapsNoted()).toBe(Number(known) + 1);
 			await following.close();
 		});
 	});

@@ -80,6 +80,8 @@ export function makeFollower({
 	/** The newest tick that was handed on. */
 	let shown: bigint | undefined;
 	let gapsSeen = 0n;
+	/** The newest tick when the catalogue was looked at before. */
+	let seen: bigint | undefined;
 	let state: State = { database: 'disconnected', head: '0', lagMs: 0, since: new Date().toISOString() };
 	const clock = makeDatabaseClock();
 	const keeper = makeKeeper({ database, pool, clock, log });
@@ -193,6 +195,7 @@ export function makeFollower({
 		if (head < shown) shown = head;
 		const changed = epoch !== rows[0].epoch;
 		if (changed) gapsSeen = head;
+		seen = undefined;
 		epoch = rows[0].epoch;
 		if (!pooled) await client.query('listen rowcast_tick');
 		await watchConfigured(client, config, catalog, log);
@@ -255,18 +258,20 @@ export function makeFollower({
 			events.gap(gap);
 			gapsSeen = BigInt(gap.until);
 		}
+		const looked = head;
 		await catalog.refresh();
 		// One that is not there is looked for when the catalogue changes.
 		const unwatched = catalog.tables().some((table) => catalog.problems.has(nameOf(table)));
 		if (leader && (untold || unwatched)) {
 			const client = await pool.connect();
 			try {
-				await watchConfigured(client, config, catalog, log, false);
+				await watchConfigured(client, config, catalog, log, false, seen);
 			} finally {
 				client.release();
 			}
 			await catalog.refresh();
 		}
+		seen = looked;
 		tellTables();
 		tell(state.database);
 	}

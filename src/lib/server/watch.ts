@@ -15,13 +15,15 @@ export const LOCK_TIMEOUT_MS = 300;
 /**
  * Notes the redacted columns and watches the tables that are to be watched and are not. Problems go to the catalogue.
  * `first`: a table that is named and not there is a mistake; later it may have been dropped, to be made again.
+ * `seen`: the newest tick when the triggers were looked at before.
  */
 export async function watchConfigured(
 	client: pg.ClientBase,
 	{ watch, redact }: Pick<Config, 'watch' | 'redact'>,
 	catalog: Relations,
 	log: Log,
-	first = true
+	first = true,
+	seen?: bigint
 ): Promise<void> {
 	const { rows } = await client.query<{ oid: string; schema: string; name: string; state: string }>(
 		'select oid, schema, name, rowcast.trigger_state(oid) as state from rowcast.watchable()'
@@ -42,6 +44,8 @@ export async function watchConfigured(
 	}
 	const wanted = new Set(named.map(nameOf));
 	for (const table of tables) {
+		if (table.state !== 'watched' && table.state !== 'not watched')
+			await client.query('select rowcast.note_unsound($1::oid, $2)', [table.oid, seen]);
 		const columns = redact.filter((each) => matches(each, table));
 		const due = (watch === 'all' || wanted.has(nameOf(table))) && table.state !== 'watched';
 		if (!due && (columns.length === 0 || table.state === 'not watched')) continue;

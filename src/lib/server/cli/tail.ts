@@ -75,7 +75,7 @@ the ticks, it does. What cannot be shown is told on stderr.
 				for (const gap of await reader.gaps(at)) {
 					if (BigInt(gap.until) <= head)
 						tell(
-							`Not everything of ticks ${BigInt(gap.after) + 1n} to ${gap.until} was captured: the log was full.`
+							`Not everything of ticks ${BigInt(gap.after) + 1n} to ${gap.until} was captured: the log was full, or a trigger was missing.`
 						);
 				}
 				let from: Position | undefined;
