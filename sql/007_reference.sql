@@ -22,6 +22,13 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.base_type is 'What a domain is of; any other type is itself.';
 
+create or replace function rowcast.is_special(f pg_constraint) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+	select (select bool_or(relispartition) from pg_class where oid in (f.conrelid, f.confrelid))
+		or coalesce((to_jsonb(f) ->> 'conperiod')::boolean, false)  -- from PostgreSQL 18 on
+$$;
+comment on function rowcast.is_special is 'Whether a foreign key is one that is not followed: of or to a single partition, or over a period.';
+
 drop function if exists rowcast.referencing();
 create or replace function rowcast.referencing()
 returns table (id text, parent_id int, parent oid, child oid, child_schema text, child_name text, constraint_name text,
@@ -41,7 +48,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 		(select array_agg(c.attname::text) from rowcast.relation o join pg_attribute c on c.attrelid = o.oid and c.attnum = any (o.redacted)
 			where o.oid = f.conrelid)
 	from rowcast.relation r
-	join pg_constraint f on f.confrelid = r.oid and f.contype = 'f' and f.conparentid = 0
+	join pg_constraint f on f.confrelid = r.oid and f.contype = 'f' and f.conparentid = 0 and not rowcast.is_special(f)
 	join rowcast.watchable() w on w.oid = f.conrelid
 	-- As the foreign key compares: by its own operators, the parent's value read as their left type.
 	cross join lateral (

@@ -138,6 +138,22 @@ test.each([
 	expect(await told(statement)).toEqual(expected);
 });
 
+test('one that is not followed is told', async () => {
+	await run(`
+		create table of_part (id int primary key, account int constraint to_part references account_1);
+		create table region (code text) partition by list (code);
+		create table era (room int4range, span daterange, primary key (room, span without overlaps));
+		create table of_era (id int primary key, room int4range, span daterange,
+			constraint of_period foreign key (room, period span) references era (room, period span));
+		create table region_1 partition of region (constraint of_part foreign key (code) references country) for values in ('b')`);
+	const problemOf = (name: string) => viewer.tables.find(({ table }) => table === name)?.problem;
+	await viewer.until('all', () => ['of_part', 'of_era', 'region'].every((name) => problemOf(name)));
+	expect(problemOf('of_part')).toMatch(/not announced by foreign key to_part: .* single partition/);
+	expect(problemOf('region')).toMatch(/not announced by foreign key of_part: /);
+	expect(problemOf('of_era')).toMatch(/not announced by foreign key of_period: .* over a period/);
+	expect(viewer.tables.filter(({ problem }) => problem)).toHaveLength(3);
+});
+
 test('one table is turned off, and on again', async () => {
 	await run(`select rowcast.announce_references('person', false)`);
 	expect(await told(`update person set name = 'Fi' where id = 2`)).toEqual(['UPDATE person 2']);

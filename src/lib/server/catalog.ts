@@ -112,4 +112,10 @@ const UNINDEXED = `
 			child::regclass, (select string_agg(format('%I', name), ', ') from unnest(columns) name))
 		else format('the log has no text of its key (%s) that can be compared.',
 			(select string_agg(format('%I', name), ', ') from unnest(referenced) name)) end as problem
-	from rowcast.referencing() where not cheap or not comparable`;
+	from rowcast.referencing() where not cheap or not comparable
+	union all
+	select w.schema, w.name, format('Its rows are not announced by foreign key %s: Rowcast follows none over a period, nor of or to a single partition.', f.conname)
+	from pg_constraint f
+	join rowcast.watchable() w on w.oid = coalesce(pg_partition_root(f.conrelid), f.conrelid)
+	join rowcast.relation r on r.oid = coalesce(pg_partition_root(f.confrelid), f.confrelid)
+	where f.contype = 'f' and f.conparentid = 0 and r.watched and r."references" and rowcast.is_special(f)`;
