@@ -10,7 +10,9 @@ import {
 	changesIn,
 	cut,
 	doubt,
+	FOLDED_ABOVE,
 	groupOf,
+	keepOpen,
 	refer,
 	referencesOf,
 	type Entry,
@@ -30,8 +32,6 @@ export interface Arrival {
 
 /** Changes that the feed holds. */
 export const CAPACITY = 10_000;
-/** A transaction of more rows than this comes folded. */
-const FOLDED_ABOVE = 5;
 /** A page of history; where it is full, it may begin within a transaction. */
 const PAGE = 200;
 
@@ -62,6 +62,7 @@ export class Feed {
 
 	/** Starts over with a page of history, oldest first. */
 	reset(changes: readonly Change[]): void {
+		const known = this.entries;
 		this.entries = [];
 		this.#byChange.clear();
 		this.#held.clear();
@@ -72,7 +73,8 @@ export class Feed {
 		this.begun = false;
 		this.#reached = null;
 		this.#split = [];
-		this.#add(changes, 0);
+		const added = this.#add(changes, 0);
+		for (const entry of known) if (entry.kind === 'transaction') keepOpen(entry, added.get(entry.id));
 		if (changes.length >= PAGE) this.#reach(changes[0]!);
 	}
 
@@ -125,6 +127,7 @@ export class Feed {
 			// One that a person opened stays open.
 			if (whole.changes.length <= FOLDED_ABOVE)
 				whole.open = whole.changes.length + part.changes.length <= FOLDED_ABOVE;
+			if (!whole.open) whole.unfolded.clear();
 			whole.changes = [...part.changes, ...whole.changes];
 			whole.omitted = Math.max(0, whole.omitted - part.changes.length);
 			for (const [seq, lists] of part.references) whole.references.set(seq, lists);
@@ -241,6 +244,7 @@ export class Feed {
 					references: new Map(),
 					tables: this.tables,
 					open: true,
+					unfolded: new Set(),
 					born: now,
 					lines: null
 				};
@@ -287,12 +291,6 @@ export class Feed {
 }
 
 const transactionId = ({ tick, tx }: Change) => `${tick} ${tx}`;
-
-/** Where the oldest change that a transaction's card holds stands. */
-export function oldestOf(card: Transaction): Position {
-	const seqs = changesIn(card).map(({ seq }) => BigInt(seq));
-	return { tick: card.tick, seq: String(seqs.reduce((a, b) => (a < b ? a : b))) };
-}
 
 /** Whether a page of what was left out may still be loaded: a card is bounded as the feed is. */
 export function fillable({ changes, loading }: Transaction): boolean {
