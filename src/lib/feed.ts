@@ -5,7 +5,7 @@
  * entries, so that nothing moves under their eyes while new ones go on arriving here.
  */
 
-import { tableKey } from './change.ts';
+import { tableKey, tally } from './change.ts';
 import {
 	changesIn,
 	cut,
@@ -20,7 +20,7 @@ import {
 	type Orphan,
 	type Transaction
 } from './lines.ts';
-import type { Change, Position, TableInfo, TableName, Via } from './protocol.ts';
+import type { Change, Count, Position, TableInfo, TableName, Via } from './protocol.ts';
 import { Sampler } from './sampler.ts';
 
 /** What a moment adds to the feed. */
@@ -28,6 +28,8 @@ export interface Arrival {
 	at: string;
 	changes: readonly Change[];
 	omitted: number;
+	/** Of all that matches, where they are known. */
+	counts?: readonly Count[];
 }
 
 /** Changes that the feed holds. */
@@ -80,20 +82,31 @@ export class Feed {
 
 	/** Adds what arrived at `now` (milliseconds on any steady clock). Above what can be read, the newest are kept. */
 	push(arrival: Arrival, now: number): void {
-		const { changes, omitted } = arrival;
+		const { changes, omitted, counts } = arrival;
 		const first = this.size === 0;
 		const dropped = changes.length - this.#sampler.take(changes.length, omitted, now);
 		const added = this.#add(changes.slice(dropped), now);
+		const lost = new Map<Transaction, Change[]>();
 		for (const change of changes.slice(0, dropped)) {
 			const transaction = added.get(transactionId(change));
-			if (transaction && !change.via) cut(transaction, 1);
+			if (!transaction || change.via) continue;
+			const rows = lost.get(transaction);
+			if (rows) rows.push(change);
+			else lost.set(transaction, [change]);
 		}
+		for (const [transaction, rows] of lost)
+			cut(transaction, rows.length, tally([...rows, ...transaction.changes]));
 		if (omitted === 0 || added.size === 0) return;
 		// What the server left out came before these: of the only transaction, or of any in the first of the ticks.
 		const only = new Set(changes.filter(({ via }) => !via).map(transactionId)).size === 1;
 		if (first && !only) this.begun = false;
 		for (const transaction of added.values())
-			if (only) cut(transaction, omitted);
+			if (only)
+				cut(
+					transaction,
+					omitted,
+					counts?.filter(({ op }) => op !== 'REFERENCE')
+				);
 			else if (transaction.tick === changes[0]!.tick) doubt(transaction);
 	}
 

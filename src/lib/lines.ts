@@ -24,6 +24,8 @@ export interface Transaction {
 	changes: Change[];
 	/** Rows that changed with these but were left out; 0 where all are here, infinite where that is not known. */
 	omitted: number;
+	/** All that it did, with what was left out, where that is known. */
+	did?: readonly Tally[];
 	/** Where a page of what was left out begins, once one was loaded. */
 	next?: Position;
 	loading?: boolean;
@@ -87,9 +89,10 @@ export function refer(cause: Transaction, change: Change, via: Via): void {
 	cause.lines = null;
 }
 
-/** So many rows of a transaction are not shown. */
-export function cut(transaction: Transaction, rows: number): void {
+/** So many rows of a transaction, which did this, are not shown. */
+export function cut(transaction: Transaction, rows: number, did?: readonly Tally[]): void {
 	transaction.omitted += rows;
+	transaction.did = did;
 	transaction.open = false;
 	transaction.lines = null;
 }
@@ -123,7 +126,7 @@ export function oldestOf(card: Transaction): Position {
 
 /** One line on the screen. */
 export type Line =
-	| { kind: 'transaction'; id: string; transaction: Transaction; tallies: Tally[]; omitted: number }
+	| { kind: 'transaction'; id: string; transaction: Transaction; tallies: readonly Tally[]; omitted: number }
 	| { kind: 'change'; id: string; change: Change; depth: number; born: number }
 	| {
 			kind: 'run';
@@ -164,7 +167,9 @@ function transactionLines(transaction: Transaction): Line[] {
 	const single = changes.length === 1 && omitted === 0;
 	const lines: Line[] = [];
 	if (!single) {
-		lines.push({ kind: 'transaction', id: transaction.id, transaction, tallies: tally(changes), omitted });
+		const { did } = transaction;
+		const tallies = did && rowsOf(did) === changes.length + omitted ? did : tally(changes);
+		lines.push({ kind: 'transaction', id: transaction.id, transaction, tallies, omitted });
 		if (!transaction.open) return lines;
 	}
 	const depth = single ? 0 : 1;
@@ -197,6 +202,11 @@ function transactionLines(transaction: Transaction): Line[] {
 		if (open) for (const change of run) add(change, folds ? depth + 1 : depth);
 	}
 	return lines;
+}
+
+/** How many rows these count. */
+export function rowsOf(tallies: readonly Tally[]): number {
+	return tallies.reduce((sum, { rows }) => sum + rows, 0);
 }
 
 /** Changes that follow one another, of one table and operation. */
