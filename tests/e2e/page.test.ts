@@ -242,6 +242,9 @@ test('a database that goes away is shown, and so is its return', async ({
 	await elsewhere.query(`alter database ${name} allow_connections false`);
 	await elsewhere.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1`, [name]);
 	await expect(page.locator('header')).toContainText('Database away', { timeout: 20_000 });
+	await page.keyboard.press('w');
+	await expect(page.getByText(/Database away for/)).toBeVisible();
+	await page.keyboard.press('w');
 	await elsewhere.query(`alter database ${name} allow_connections true`);
 	await elsewhere.end();
 	await expect(page.locator('header')).toContainText('Following', { timeout: 30_000 });
