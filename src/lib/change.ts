@@ -1,7 +1,8 @@
 /** What a change means to a person: which row, which columns, from what to what. */
 
 import { clockTime, dayTime } from './format.ts';
-import { kindOf, plain, unquote, valuesOf } from './json.ts';
+import { plain, unquote, valuesOf } from './json.ts';
+import { pathChanges } from './paths.ts';
 import type { Change, Op, TableName } from './protocol.ts';
 
 /** Glyph and word of an operation: always shown together, so that colour says nothing alone. */
@@ -80,6 +81,8 @@ const SHOWN = 3;
 const LONGEST = 48;
 const SHORTEST = 6;
 const GAP = 2;
+/** Characters of a document, above which a line tells no more of it than its members. */
+const LARGE = 20_000;
 
 const summaries = new WeakMap<Change, Summary>();
 
@@ -117,13 +120,22 @@ function work(change: Change): Summary {
 	};
 }
 
-/** A changed document as its changed members: `details.rating`, at most one line's worth of them. */
+/** A changed document as what changed inside it: `details.rating`, `dim.h`, at most one line's worth of that. */
 function inside(column: ColumnChange): ColumnChange[] {
 	const { name, before, after } = column;
-	if (before === null || after === null || kindOf(before) !== 'object' || kindOf(after) !== 'object')
-		return [column];
-	const parts = columnsOf({ before, after }).filter(({ changed }) => changed);
-	return parts.slice(0, SHOWN).map((part) => ({ ...part, name: `${name}.${part.name}`, cut: column.cut }));
+	if (before === null || after === null) return [column];
+	const deepest = before.length + after.length > LARGE ? 1 : undefined;
+	const told = pathChanges(before, after, deepest)
+		.filter(({ changed }) => changed)
+		.slice(0, SHOWN);
+	if (told.length === 0) return [column];
+	return told.map(({ path, before, after, changed }) => ({
+		name: `${name}.${path}`,
+		before,
+		after,
+		changed,
+		cut: column.cut
+	}));
 }
 
 /** Times and versions that change with every write say the least: they come last. */

@@ -5,12 +5,14 @@
  * entries, so that nothing moves under their eyes while new ones go on arriving here.
  */
 
-import { tableKey } from './change.ts';
+import { tableKey, tally } from './change.ts';
 import {
 	changesIn,
 	cut,
 	doubt,
+	FOLDED_ABOVE,
 	groupOf,
+	keepOpen,
 	refer,
 	referencesOf,
 	type Entry,
@@ -18,7 +20,7 @@ import {
 	type Orphan,
 	type Transaction
 } from './lines.ts';
-import type { Change, Position, TableInfo, TableName, Via } from './protocol.ts';
+import type { Change, Count, Position, TableInfo, TableName, Via } from './protocol.ts';
 import { Sampler } from './sampler.ts';
 
 /** What a moment adds to the feed. */
@@ -28,12 +30,12 @@ export interface Arrival {
 	omitted: number;
 	/** Of them, those of the first change's transaction, where that is known. */
 	remainder?: number | undefined;
+	/** Of all that matches, where they are known. */
+	counts?: readonly Count[];
 }
 
 /** Changes that the feed holds. */
 export const CAPACITY = 10_000;
-/** A transaction of more rows than this comes folded. */
-const FOLDED_ABOVE = 5;
 /** A page of history; where it is full, it may begin within a transaction. */
 const PAGE = 200;
 
@@ -64,6 +66,7 @@ export class Feed {
 
 	/** Starts over with a page of history, oldest first. */
 	reset(changes: readonly Change[]): void {
+		const known = this.entries;
 		this.entries = [];
 		this.#byChange.clear();
 		this.#held.clear();
@@ -74,20 +77,27 @@ export class Feed {
 		this.begun = false;
 		this.#reached = null;
 		this.#split = [];
-		this.#add(changes, 0);
+		const added = this.#add(changes, 0);
+		for (const entry of known) if (entry.kind === 'transaction') keepOpen(entry, added.get(entry.id));
 		if (changes.length >= PAGE) this.#reach(changes[0]!);
 	}
 
 	/** Adds what arrived at `now` (milliseconds on any steady clock). Above what can be read, the newest are kept. */
 	push(arrival: Arrival, now: number): void {
-		const { changes, omitted, remainder } = arrival;
+		const { changes, omitted, remainder, counts } = arrival;
 		const first = this.size === 0;
 		const dropped = changes.length - this.#sampler.take(changes.length, omitted, now);
 		const added = this.#add(changes.slice(dropped), now);
+		const lost = new Map<Transaction, Change[]>();
 		for (const change of changes.slice(0, dropped)) {
 			const transaction = added.get(transactionId(change));
-			if (transaction && !change.via) cut(transaction, 1);
+			if (!transaction || change.via) continue;
+			const rows = lost.get(transaction);
+			if (rows) rows.push(change);
+			else lost.set(transaction, [change]);
 		}
+		for (const [transaction, rows] of lost)
+			cut(transaction, rows.length, tally([...rows, ...transaction.changes]));
 		if (omitted === 0 || added.size === 0) return;
 		// What was left out came before these, or is of the first's transaction, or of any in the first of the ticks.
 		if (first && remainder !== omitted) this.begun = false;
@@ -96,7 +106,8 @@ export class Feed {
 			for (const transaction of added.values()) if (transaction.tick === oldest.tick) doubt(transaction);
 		} else if (remainder > 0) {
 			const transaction = oldest.via ? undefined : added.get(transactionId(oldest));
-			if (transaction) cut(transaction, remainder);
+			const did = counts?.filter(({ op }) => op !== 'REFERENCE');
+			if (transaction) cut(transaction, remainder, did);
 		}
 	}
 
@@ -130,6 +141,7 @@ export class Feed {
 			// One that a person opened stays open.
 			if (whole.changes.length <= FOLDED_ABOVE)
 				whole.open = whole.changes.length + part.changes.length <= FOLDED_ABOVE;
+			if (!whole.open) whole.unfolded.clear();
 			whole.changes = [...part.changes, ...whole.changes];
 			whole.omitted = Math.max(0, whole.omitted - part.changes.length);
 			for (const [seq, lists] of part.references) whole.references.set(seq, lists);
@@ -246,6 +258,7 @@ export class Feed {
 					references: new Map(),
 					tables: this.tables,
 					open: true,
+					unfolded: new Set(),
 					born: now,
 					lines: null
 				};
@@ -292,12 +305,6 @@ export class Feed {
 }
 
 const transactionId = ({ tick, tx }: Change) => `${tick} ${tx}`;
-
-/** Where the oldest change that a transaction's card holds stands. */
-export function oldestOf(card: Transaction): Position {
-	const seqs = changesIn(card).map(({ seq }) => BigInt(seq));
-	return { tick: card.tick, seq: String(seqs.reduce((a, b) => (a < b ? a : b))) };
-}
 
 /** Whether a page of what was left out may still be loaded: a card is bounded as the feed is. */
 export function fillable({ changes, loading }: Transaction): boolean {

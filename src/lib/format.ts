@@ -2,10 +2,18 @@
 
 const whole = new Intl.NumberFormat();
 const short = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
+const parts = new Intl.NumberFormat(undefined, { style: 'percent' });
 const clock = new Intl.DateTimeFormat(undefined, {
 	hour: '2-digit',
 	minute: '2-digit',
 	second: '2-digit',
+	hourCycle: 'h23'
+});
+const stamp = new Intl.DateTimeFormat(undefined, {
+	hour: '2-digit',
+	minute: '2-digit',
+	second: '2-digit',
+	fractionalSecondDigits: 3,
 	hourCycle: 'h23'
 });
 const minute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
@@ -26,6 +34,11 @@ export function counted(number: number, noun: string): string {
 /** `1.2M`: where `1,204,311` would not fit. Exact below ten thousand. */
 export function compact(rows: number): string {
 	return rows < 10_000 ? whole.format(rows) : short.format(rows);
+}
+
+/** `12%`, `<1%`. */
+export function percent(share: number): string {
+	return share > 0 && share < 0.005 ? `<${parts.format(0.01)}` : parts.format(share);
 }
 
 /** `850 byte`, `1.2 MB`. */
@@ -55,8 +68,7 @@ export function rate(perSecond: number): string {
 
 /** `12:03:04.221`, in the person's zone. */
 export function time(iso: string): string {
-	const at = new Date(iso);
-	return `${clock.format(at)}.${String(at.getMilliseconds()).padStart(3, '0')}`;
+	return stamp.format(new Date(iso));
 }
 
 /** `12:03:04`. */

@@ -24,6 +24,8 @@ export interface Transaction {
 	changes: Change[];
 	/** Rows that changed with these but were left out; 0 where all are here, infinite where that is not known. */
 	omitted: number;
+	/** All that it did, with what was left out, where that is known. */
+	did?: readonly Tally[];
 	/** Where a page of what was left out begins, once one was loaded. */
 	next?: Position;
 	loading?: boolean;
@@ -34,11 +36,16 @@ export interface Transaction {
 	/** Worked out when it is opened. */
 	cascades?: Cascades;
 	open: boolean;
+	/** Of runs whose rows are listed, the `seq` of one. */
+	unfolded: Set<string>;
 	/** When it came onto the screen; 0 for what was there from the start. */
 	born: number;
 	/** Its lines, until something about it changes. */
 	lines: Line[] | null;
 }
+
+/** More rows than this come folded, of a transaction and of a run in it. */
+export const FOLDED_ABOVE = 5;
 
 /** Something that happened to the view rather than in the database, or that cannot be shown. */
 export interface Note {
@@ -82,9 +89,10 @@ export function refer(cause: Transaction, change: Change, via: Via): void {
 	cause.lines = null;
 }
 
-/** So many rows of a transaction are not shown. */
-export function cut(transaction: Transaction, rows: number): void {
+/** So many rows of a transaction, which did this, are not shown. */
+export function cut(transaction: Transaction, rows: number, did?: readonly Tally[]): void {
 	transaction.omitted += rows;
+	transaction.did = did;
 	transaction.open = false;
 	transaction.lines = null;
 }
@@ -96,6 +104,13 @@ export function doubt(transaction: Transaction): void {
 	transaction.lines = null;
 }
 
+/** What a person opened of a transaction stays open where it comes again. */
+export function keepOpen(known: Transaction, again: Transaction | undefined): void {
+	if (!again || known.changes.length <= FOLDED_ABOVE) return;
+	again.open ||= known.open;
+	again.unfolded = known.unfolded;
+}
+
 /** All that an entry holds. */
 export function changesIn(entry: Entry): Change[] {
 	if (entry.kind === 'note') return [];
@@ -103,10 +118,25 @@ export function changesIn(entry: Entry): Change[] {
 	return [...entry.changes, ...[...entry.references.values()].flat().flatMap(({ changes }) => changes)];
 }
 
+/** Where the oldest change that a transaction's card holds stands. */
+export function oldestOf(card: Transaction): Position {
+	const seqs = changesIn(card).map(({ seq }) => BigInt(seq));
+	return { tick: card.tick, seq: String(seqs.reduce((a, b) => (a < b ? a : b))) };
+}
+
 /** One line on the screen. */
 export type Line =
-	| { kind: 'transaction'; id: string; transaction: Transaction; tallies: Tally[]; omitted: number }
+	| { kind: 'transaction'; id: string; transaction: Transaction; tallies: readonly Tally[]; omitted: number }
 	| { kind: 'change'; id: string; change: Change; depth: number; born: number }
+	| {
+			kind: 'run';
+			id: string;
+			transaction: Transaction;
+			changes: Change[];
+			open: boolean;
+			depth: 1;
+			born: number;
+	  }
 	| { kind: 'references'; id: string; references: References; depth: number; born: number }
 	| { kind: 'omitted'; id: string; transaction: Transaction; rows: number; loading: boolean }
 	| { kind: 'note'; id: string; note: Note };
@@ -137,7 +167,9 @@ function transactionLines(transaction: Transaction): Line[] {
 	const single = changes.length === 1 && omitted === 0;
 	const lines: Line[] = [];
 	if (!single) {
-		lines.push({ kind: 'transaction', id: transaction.id, transaction, tallies: tally(changes), omitted });
+		const { did } = transaction;
+		const tallies = did && rowsOf(did) === changes.length + omitted ? did : tally(changes);
+		lines.push({ kind: 'transaction', id: transaction.id, transaction, tallies, omitted });
 		if (!transaction.open) return lines;
 	}
 	const depth = single ? 0 : 1;
@@ -158,8 +190,36 @@ function transactionLines(transaction: Transaction): Line[] {
 			if (alone || open) for (const change of changes) add(change, alone ? depth + 1 : depth + 2);
 		}
 	};
-	for (const change of changes) if (!taken.has(change.seq)) add(change, depth);
+	const runs = runsOf(changes.filter(({ seq }) => !taken.has(seq)));
+	const { unfolded } = transaction;
+	for (const run of runs) {
+		const folds = runs.length > 1 && run.length > FOLDED_ABOVE;
+		const open = !folds || run.some(({ seq }) => unfolded.has(seq));
+		const { seq } = run.at(-1)!;
+		// History is added before it: what is listed now does not fold then.
+		if (open && run === runs[0] && !single) unfolded.add(seq);
+		if (folds) lines.push({ kind: 'run', id: `run ${seq}`, transaction, changes: run, open, depth: 1, born });
+		if (open) for (const change of run) add(change, folds ? depth + 1 : depth);
+	}
 	return lines;
+}
+
+/** How many rows these count. */
+export function rowsOf(tallies: readonly Tally[]): number {
+	return tallies.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+/** Changes that follow one another, of one table and operation. */
+function runsOf(changes: readonly Change[]): Change[][] {
+	const runs: Change[][] = [];
+	for (const change of changes) {
+		const run = runs.at(-1);
+		const last = run?.[0];
+		if (last?.op === change.op && last.table === change.table && last.schema === change.schema)
+			run!.push(change);
+		else runs.push([change]);
+	}
+	return runs;
 }
 
 function referenceLines(references: References, depth: number, born: number): Line[] {
@@ -208,6 +268,13 @@ export function indexOf(entries: readonly Entry[], id: string): number {
 export function toggle(entries: readonly Entry[], line: Line): boolean {
 	if (line.kind === 'transaction') {
 		line.transaction.open = !line.transaction.open;
+		line.transaction.lines = null;
+		return true;
+	}
+	if (line.kind === 'run') {
+		const { unfolded } = line.transaction;
+		if (line.open) for (const { seq } of line.changes) unfolded.delete(seq);
+		else unfolded.add(line.changes.at(-1)!.seq);
 		line.transaction.lines = null;
 		return true;
 	}

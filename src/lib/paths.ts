@@ -11,25 +11,25 @@ export interface PathChange {
 	changed: boolean;
 }
 
-/** Deeper than this, a value is told as a whole. */
+/** Deeper than so many levels, a value is told as a whole. */
 const DEEPEST = 12;
 
 /**
- * The values inside two versions of a JSON document, down to where they differ; what did not change is told as a whole.
- * None where they are no documents of one kind, or differ in nothing but how they are written.
+ * The values inside two versions of a JSON document, down to where they differ, at most `deepest` levels; what did not
+ * change is told as a whole. None where they are no documents of one kind, or differ in nothing but how they are written.
  */
-export function pathChanges(before: string | null, after: string | null): PathChange[] {
-	const paths = before === null || after === null ? [] : inside(before, after, '', 0);
+export function pathChanges(before: string | null, after: string | null, deepest = DEEPEST): PathChange[] {
+	const paths = before === null || after === null ? [] : inside(before, after, '', deepest);
 	return paths.some(({ changed }) => changed) ? paths : [];
 }
 
-function inside(before: string, after: string, path: string, depth: number): PathChange[] {
+function inside(before: string, after: string, path: string, levels: number): PathChange[] {
 	const kind = kindOf(before);
-	if ((kind !== 'object' && kind !== 'array') || kindOf(after) !== kind || depth >= DEEPEST) return [];
+	if ((kind !== 'object' && kind !== 'array') || kindOf(after) !== kind || levels === 0) return [];
 	return (kind === 'object' ? byName : byPlace)(before, after).flatMap((pair) => {
 		const whole = { ...pair, path: path + pair.path, changed: pair.before !== pair.after };
 		if (!whole.changed || pair.before === null || pair.after === null) return whole;
-		const parts = inside(pair.before, pair.after, `${whole.path}.`, depth + 1);
+		const parts = inside(pair.before, pair.after, `${whole.path}.`, levels - 1);
 		return parts.some(({ changed }) => changed) ? parts : whole;
 	});
 }

@@ -102,6 +102,40 @@ test('the keyboard opens a row, moves to its neighbours and closes; values are e
 	await expect(page.getByRole('region', { name: 'Changes' }).getByText('Live')).toBeVisible();
 });
 
+test('with a row open the keyboard goes from row to row, over what is folded', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 1);
+	await db.query(`insert into "Book" select n, 'n', 1, 1, null from generate_series(11, 18) n`);
+	await insertBooks(db, 2, 2);
+	await expect(lines(page)).toHaveCount(3);
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	const chosen = page.locator('article[data-selected]');
+	await lines(page).first().click();
+	await expect(detail).toContainText('Book number 2');
+	await page.keyboard.press('j');
+	await expect(detail).toContainText('Book number 1');
+	await expect(chosen).toContainText('Book 1');
+	// There is no other after it.
+	await page.keyboard.press('j');
+	await expect(chosen).toContainText('Book 1');
+	// What opens beside it leaves it the chosen one, and is gone through from then on.
+	await lines(page).nth(1).click();
+	await expect(lines(page).nth(2)).toContainText('Book 11');
+	await expect(chosen).toContainText('Book 1');
+	await page.keyboard.press('k');
+	await expect(chosen).toContainText('Book 18');
+	await expect(detail.getByRole('heading')).toContainText('Book 18');
+	// Folded away, the line that folds it is chosen.
+	await lines(page).nth(1).dispatchEvent('click');
+	await expect(lines(page)).toHaveCount(3);
+	await expect(chosen).toContainText('×8');
+});
+
 test('a transaction is one card, a batch folds, references stand under their cause', async ({
 	page,
 	rowcast,
@@ -117,6 +151,51 @@ test('a transaction is one card, a batch folds, references stand under their cau
 	await expect(lines(page).nth(1)).toContainText('via authorId');
 	await lines(page).nth(2).click();
 	await expect(lines(page).nth(3)).toContainText('“n 1”');
+});
+
+test('in an opened transaction each batch is a line of its own, which opens to its rows', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await db.query(`begin;
+		insert into "Book" select n, 'n ' || n, 1, 1, null from generate_series(1, 100) n;
+		update "User" set name = 'x';
+		update "Book" set price = 2 where id <= 60;
+		commit`);
+	const card = lines(page).first();
+	await expect(card).toContainText(/162 rows/);
+	await card.click();
+	await expect(lines(page)).toHaveCount(5);
+	const [inserts, updates] = [lines(page).nth(1), lines(page).nth(4)];
+	await expect(inserts).toHaveAccessibleName(/insert\s*Book ×100\s*folded/);
+	await expect(lines(page).nth(2)).toContainText(/update\s*User 1/);
+	await expect(updates).toContainText(/update\s*Book ×60/);
+	for (let i = 0; i < 4; i++) await page.keyboard.press('j');
+	await expect(updates).toBeFocused();
+	await page.keyboard.press('Enter');
+	await expect(updates).toHaveAccessibleName(/open$/);
+	await expect(lines(page).nth(5)).toContainText(/update\s*Book 1/);
+	await page.keyboard.press('x');
+	await expect(page.getByText('60 changes picked')).toBeVisible();
+	await page.keyboard.press('Enter');
+	await expect(lines(page)).toHaveCount(5);
+	await inserts.click();
+	await expect(lines(page).nth(2)).toContainText('“n 1”');
+});
+
+test('a transaction of which only a part is here tells all that it did', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await open(page);
+	await db.query(`begin;
+		insert into "Book" select n, 'n', 1, 1, null from generate_series(1, 2000) n;
+		update "Book" set price = 2 where id <= 1500;
+		commit`);
+	await expect(lines(page).first()).toContainText(
+		/3,500 rows\s*\+\s*insert\s*Book\s*×2,000\s*~\s*update\s*Book\s*×1,500\s*200 of them shown/
+	);
 });
 
 test('replay moves feed and counters with the playhead, and leads back to live', async ({
@@ -163,6 +242,9 @@ test('a database that goes away is shown, and so is its return', async ({
 	await elsewhere.query(`alter database ${name} allow_connections false`);
 	await elsewhere.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1`, [name]);
 	await expect(page.locator('header')).toContainText('Database away', { timeout: 20_000 });
+	await page.keyboard.press('w');
+	await expect(page.getByText(/Database away for/)).toBeVisible();
+	await page.keyboard.press('w');
 	await elsewhere.query(`alter database ${name} allow_connections true`);
 	await elsewhere.end();
 	await expect(page.locator('header')).toContainText('Following', { timeout: 30_000 });

@@ -1,5 +1,6 @@
 /** What a wall, a narrow window, other scripts, the keyboard and the system's colours make of the page. */
 import AxeBuilder from '@axe-core/playwright';
+import type { Locator } from '@playwright/test';
 import pg from 'pg';
 import { counter, expect, insertBooks, lines, open, table, test as base } from '../support/page.ts';
 
@@ -115,14 +116,20 @@ test('names and values of a script that runs the other way keep their places', a
 });
 
 test.describe('the colours of the system', () => {
-	test('mark the chosen table alone', async ({ page, rowcast }) => {
+	test('mark the chosen table alone, and the chosen line', async ({ page, rowcast, db }) => {
 		void rowcast;
+		await insertBooks(db, 1, 2);
 		await page.emulateMedia({ forcedColors: 'active' });
 		await open(page);
 		await table(page, 'Book').click();
 		const bar = (name: string) => table(page, name).evaluate((row) => getComputedStyle(row).borderLeftWidth);
 		await expect.poll(() => bar('Book')).toBe('3px');
 		expect(await bar('User')).toBe('0px');
+		await lines(page).first().click();
+		await page.getByRole('button', { name: 'Close detail' }).click();
+		const frame = (line: Locator) => line.evaluate((element) => getComputedStyle(element).outlineStyle);
+		expect(await frame(lines(page).first())).toBe('solid');
+		expect(await frame(lines(page).nth(1))).toBe('none');
 	});
 });
 

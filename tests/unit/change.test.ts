@@ -45,6 +45,18 @@ describe('a change in words', () => {
 		]);
 	});
 
+	test('by the same paths as the detail, however deep, and by members where it is large', () => {
+		const of = (side: number, ...more: string[]) =>
+			JSON.stringify({ d: { dim: { h: { cm: side } }, tags: ['a', side, 'c'], more } });
+		const names = (before: string, after: string) =>
+			summarise(change({ op: 'UPDATE', before, after })).columns.map(({ name }) => name);
+		expect(names(of(1), of(2))).toEqual(['d.dim.h.cm', 'd.tags.1']);
+		const large = 'x'.repeat(20_000);
+		expect(names(of(1, large), of(2, large))).toEqual(['d.dim', 'd.tags']);
+		expect(names('{"d":[1,2]}', '{"d":[1,3]}')).toEqual(['d.1']);
+		expect(names('{"d":{"a": 1}}', '{"d":{"a":1}}')).toEqual(['d']);
+	});
+
 	test('an inserted row is called by its title, without its key and its nulls', () => {
 		const summary = summarise(
 			change({ op: 'INSERT', after: '{"id":1,"price":9.50,"title":"Emma","gone":null}', key: { id: '1' } })

@@ -50,6 +50,20 @@ describe('the ledger', () => {
 		expect(feed.entries).toMatchObject([{ omitted: 9990 }, { omitted: 0 }, { omitted: Infinity }]);
 	});
 
+	test('tells what a transaction did in all where most of it was left out', () => {
+		const feed = new Feed();
+		const count = (op: Change['op'], rows: number) => ({ schema: 'public', table: 'Book', op, rows });
+		const counts = [count('INSERT', 2000), count('UPDATE', 1500)];
+		const changes = Array.from({ length: 200 }, () => change({ op: 'UPDATE' }));
+		feed.push(
+			{ at, changes, omitted: 3300, remainder: 3300, counts: [...counts, count('REFERENCE', 0)] },
+			1000
+		);
+		expect(all(feed)[0]).toMatchObject({ tallies: counts, omitted: 3300 });
+		feed.extend(Array.from({ length: 100 }, () => change({ op: 'UPDATE' })));
+		expect(all(feed)[0]).toMatchObject({ tallies: counts, omitted: 3200 });
+	});
+
 	test('puts references under their cause, alike ones on one line', () => {
 		const feed = new Feed();
 		const cause = change({ tx: '1', op: 'UPDATE' });
@@ -168,7 +182,8 @@ describe('the ledger', () => {
 			(entry) => entry.kind === 'transaction' && entry.changes.length + entry.omitted
 		);
 		expect(new Set(sizes)).toEqual(new Set([7]));
-		expect(feed.entries.some((entry) => entry.kind === 'transaction' && entry.omitted > 0)).toBe(true);
+		const cut = all(feed).find((line) => line.kind === 'transaction' && line.omitted > 0);
+		expect(cut).toMatchObject({ tallies: [{ rows: 7 }] });
 	});
 
 	test('what the server left out of several transactions may be of any in the first tick', () => {
@@ -184,6 +199,101 @@ describe('the ledger', () => {
 			{ omitted: 0 },
 			{ omitted: 0 }
 		]);
+	});
+
+	describe('runs within a transaction', () => {
+		const of = (table: string, op: Change['op'], rows: number) =>
+			Array.from({ length: rows }, () => change({ table, op }));
+		const words = (feed: Feed) =>
+			all(feed).map((line) => (line.kind === 'run' ? `${line.changes.length} ${line.open}` : line.kind));
+
+		test('more than five rows alike fold to one line, which opens to them', () => {
+			const feed = new Feed();
+			push(feed, [...of('order', 'INSERT', 1), ...of('stock', 'UPDATE', 6), ...of('line', 'INSERT', 5)]);
+			toggle(feed.entries, all(feed)[0]!);
+			expect(words(feed)).toEqual(['transaction', 'change', '6 false', ...Array(5).fill('change')]);
+			toggle(feed.entries, all(feed)[2]!);
+			expect(words(feed).slice(1, 5)).toEqual(['change', '6 true', 'change', 'change']);
+			expect(all(feed)[3]).toMatchObject({ depth: 2, change: { table: 'stock' } });
+			const ids = all(feed).map(({ id }) => id);
+			expect(new Set(ids).size).toBe(ids.length);
+			// Folded and opened again, the card is as it was left.
+			toggle(feed.entries, all(feed)[0]!);
+			toggle(feed.entries, all(feed)[0]!);
+			expect(all(feed).map(({ id }) => id)).toEqual(ids);
+			toggle(feed.entries, all(feed)[2]!);
+			expect(words(feed)).toEqual(['transaction', 'change', '6 false', ...Array(5).fill('change')]);
+		});
+
+		test('what is opened stays open, and what is listed stays listed, while history comes in before it', () => {
+			const feed = new Feed();
+			const stock = of('stock', 'UPDATE', 20);
+			const line = of('line', 'INSERT', 9);
+			const [early, late] = [stock.slice(0, 18), stock.slice(18)];
+			push(feed, [...late, ...line], 18);
+			toggle(feed.entries, all(feed)[0]!);
+			expect(words(feed)).toEqual(['transaction', 'omitted', 'change', 'change', '9 false']);
+			toggle(feed.entries, all(feed)[4]!);
+			const run = all(feed)[4]!.id;
+			const card = all(feed)[0]!;
+			if (card.kind !== 'transaction') throw new Error(card.kind);
+			const next = (seq: string) => ({ tick: '1', seq });
+			feed.fill(card.transaction, early.slice(9), next(early[9]!.seq));
+			expect(words(feed).slice(0, 3)).toEqual(['transaction', 'omitted', '11 true']);
+			expect(all(feed)[14]).toMatchObject({ id: run, open: true });
+			feed.extend(early.slice(0, 9));
+			expect(words(feed).slice(0, 3)).toEqual(['transaction', 'omitted', '20 true']);
+			expect(all(feed)[23]).toMatchObject({ id: run, open: true });
+		});
+
+		test('a card of one run lists its rows, and goes on to when another comes in before it', () => {
+			const feed = new Feed();
+			const [order, stock] = [of('order', 'INSERT', 8), of('stock', 'UPDATE', 8)];
+			push(feed, stock, 8);
+			toggle(feed.entries, all(feed)[0]!);
+			expect(words(feed)).toEqual(['transaction', 'omitted', ...Array(8).fill('change')]);
+			feed.extend(order);
+			expect(words(feed)).toEqual([
+				'transaction',
+				'omitted',
+				'8 false',
+				'8 true',
+				...Array(8).fill('change')
+			]);
+		});
+
+		test('what follows from a row of a run is found in it', () => {
+			const feed = new Feed();
+			const gone = of('User', 'DELETE', 7).map((change, i) => ({ ...change, before: `{"id":${i}}` }));
+			const via = { seq: gone[1]!.seq, schema: 'public', table: 'User', constraint: 'fk', truncated: false };
+			const columns = { columns: ['by'], referenced: ['id'], constraint: 'Review_by' };
+			const review = { schema: 'public', table: 'Review', watched: true, columns: [], primaryKey: ['id'] };
+			feed.tables = [{ ...review, references: [{ ...columns, schema: 'public', table: 'User' }] }];
+			push(feed, [
+				...of('order', 'INSERT', 1),
+				...gone,
+				change({ table: 'Review', op: 'DELETE', before: '{"id":1,"by":6}' })
+			]);
+			push(feed, [change({ tick: '2', op: 'REFERENCE', via })]);
+			toggle(feed.entries, all(feed)[0]!);
+			expect(words(feed)).toEqual(['transaction', 'change', '7 false']);
+			toggle(feed.entries, all(feed)[2]!);
+			const rows = Array(7).fill('change');
+			rows.splice(2, 0, 'references');
+			expect(words(feed)).toEqual(['transaction', 'change', '7 true', ...rows, 'change']);
+			expect(all(feed).at(-1)).toMatchObject({ depth: 3, change: { table: 'Review' } });
+		});
+
+		test('a card that was opened is open where the feed starts over', () => {
+			const feed = new Feed();
+			const rows = [...of('order', 'INSERT', 2), ...of('stock', 'UPDATE', 8)];
+			feed.reset(rows);
+			toggle(feed.entries, all(feed)[0]!);
+			toggle(feed.entries, all(feed)[3]!);
+			const more = of('stock', 'UPDATE', 1);
+			feed.reset([...rows, ...more]);
+			expect(words(feed).slice(0, 5)).toEqual(['transaction', 'change', 'change', '9 true', 'change']);
+		});
 	});
 
 	test('rows that a deleted row took along stand under it, at every depth', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Delay } from '../../src/lib/delay.ts';
-import { ago, axisRate, counted, duration, rate } from '../../src/lib/format.ts';
+import { ago, axisRate, counted, duration, percent, rate } from '../../src/lib/format.ts';
 
 test('durations in the two units that matter', () => {
 	expect([0, 850, 1200, 14_000, 200_000, 7_500_000, 273_600_000].map(duration)).toEqual([
@@ -54,4 +54,8 @@ test('the marks of an axis are exact', () => {
 
 test('one is singular', () => {
 	expect([0, 1, 1204].map((n) => counted(n, 'change'))).toEqual(['0 changes', '1 change', '1,204 changes']);
+});
+
+test('a share is never nothing where there is something', () => {
+	expect([0, 0.001, 0.004999, 0.125, 1].map(percent)).toEqual(['0%', '<1%', '<1%', '13%', '100%']);
 });

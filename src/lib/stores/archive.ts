@@ -1,8 +1,8 @@
 /** What is fetched from the log because a person asks for it. */
 
 import type { Client } from '../client/index.ts';
-import { fillable, oldestOf } from '../feed.ts';
-import type { Transaction } from '../lines.ts';
+import { fillable } from '../feed.ts';
+import { oldestOf, type Transaction } from '../lines.ts';
 import { MAX_CHANGES, OPS } from '../protocol.ts';
 import type { Change, Filter, History, Position, TableName } from '../protocol.ts';
 import type { Board } from './board.svelte.ts';

@@ -52,7 +52,7 @@ export class Board {
 		this.window.add(moment, counts);
 		this.recent.add(moment, counts);
 		if (changes.length > 0 || omitted > 0)
-			this.feed.push({ at, changes, omitted, remainder }, performance.now());
+			this.feed.push({ at, changes, omitted, remainder, counts }, performance.now());
 		this.touch();
 	}
 

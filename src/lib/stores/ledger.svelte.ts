@@ -86,34 +86,43 @@ export class Ledger {
 		this.waiting = { rows: this.waiting.rows + rows, matching: this.waiting.matching + matching };
 	}
 
-	/** Moves the choice by lines; the first move chooses the newest. Gives the index that is chosen now. */
-	move(by: number): number {
+	/** The keyboard comes to a line; an open row stays the chosen one. */
+	reach(line: Line): void {
 		this.hold('reading');
-		const known = this.selected === null ? -1 : indexOf(this.entries, this.selected);
-		const index = Math.max(
-			0,
-			Math.min(this.height() - 1, known + (known < 0 ? Math.max(0, by - 1) + 1 : by))
-		);
-		const line = this.lines(index, 1)[0];
-		if (!line) return 0;
+		if (!this.open) this.selected = line.id;
+	}
+
+	/**
+	 * Moves the choice to the next line, or the one before; the first move chooses the newest. With a row open, to the next
+	 * row, over notes and what is folded.
+	 */
+	move(by: 1 | -1): void {
+		this.hold('reading');
+		const lines = this.lines(0, this.height());
+		const chosen = this.selected ?? this.open?.seq;
+		const at = lines.findIndex(({ id }) => id === chosen);
+		const ahead = at < 0 || by > 0 ? lines.slice(at + 1) : lines.slice(0, at).reverse();
+		const line = this.open ? ahead.find(changeOf) : ahead[0];
+		if (!line) return;
 		this.selected = line.id;
-		if (this.open) this.open = changeOf(line) ?? this.open;
-		return index;
+		if (this.open) this.open = changeOf(line)!;
 	}
 
 	/** Opens a line: folds or unfolds what has parts, loads what was left out, else shows its row in detail. */
 	activate(line: Line): void {
 		this.hold('reading');
-		this.selected = line.id;
-		if (line.kind === 'omitted') this.fill(line.transaction);
+		const change = changeOf(line);
+		if (change) this.show(change, line.id);
+		else if (line.kind === 'omitted') this.fill(line.transaction);
 		else if (toggle(this.entries, line)) this.board.touch();
-		else this.open = changeOf(line) ?? this.open;
+		// An open row stays the chosen one, unless it was folded away.
+		if (!this.open || indexOf(this.entries, this.selected ?? '') < 0) this.selected = line.id;
 	}
 
 	/** Shows a change in detail, whether it has a line or not. */
-	show(change: Change): void {
+	show(change: Change, line = change.seq): void {
 		this.hold('reading');
-		this.selected = change.seq;
+		this.selected = line;
 		this.open = change;
 	}
 
@@ -128,10 +137,10 @@ export class Ledger {
 	}
 }
 
-/** The change that a line would show in detail. */
+/** The row that a line is of; none where it folds several, or is of none. */
 function changeOf(line: Line): Change | undefined {
 	if (line.kind === 'change') return line.change;
-	if (line.kind === 'references') return line.references.changes[0];
-	if (line.kind === 'transaction') return line.transaction.changes[0];
-	return undefined;
+	return line.kind === 'references' && line.references.changes.length === 1
+		? line.references.changes[0]
+		: undefined;
 }

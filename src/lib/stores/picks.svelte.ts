@@ -61,10 +61,11 @@ export class Picks {
 /** What a line stands for that can be undone: references are no changes. */
 function changesOf(line: Line): Change[] {
 	if (line.kind === 'change') return line.change.op === 'REFERENCE' ? [] : [line.change];
+	if (line.kind === 'run') return line.changes;
 	return line.kind === 'transaction' ? line.transaction.changes : [];
 }
 
 /** Whether a line can be picked. */
 export function isPickable(line: Line): boolean {
-	return line.kind === 'transaction' || (line.kind === 'change' && line.change.op !== 'REFERENCE');
+	return changesOf(line).length > 0;
 }
