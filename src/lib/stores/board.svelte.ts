@@ -49,7 +49,8 @@ export class Board {
 		const moment = Date.parse(at);
 		this.window.add(moment, counts);
 		this.recent.add(moment, counts);
-		if (changes.length > 0 || omitted > 0) this.feed.push({ at, changes, omitted, counts }, performance.now());
+		if (changes.length > 0 || omitted > 0)
+			this.feed.push({ at, changes, omitted, counts }, performance.now());
 		this.touch();
 	}
 
