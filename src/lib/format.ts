@@ -18,6 +18,7 @@ const stamp = new Intl.DateTimeFormat(undefined, {
 });
 const minute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const date = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const month = new Intl.DateTimeFormat(undefined, { month: 'short', year: 'numeric' });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
 
@@ -89,6 +90,11 @@ export function dayTime(ms: number): string {
 /** `22 Nov`. */
 export function dateOf(ms: number): string {
 	return date.format(ms);
+}
+
+/** `Nov 2026`. */
+export function monthOf(ms: number): string {
+	return month.format(ms);
 }
 
 /** `12:03`. */

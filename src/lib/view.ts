@@ -12,11 +12,21 @@ export const SPANS = [
 	{ label: '1h', ms: 3_600_000, stepMs: 30_000 },
 	{ label: '24h', ms: 86_400_000, stepMs: 600_000 },
 	{ label: '7d', ms: 604_800_000, stepMs: 3_600_000 },
-	{ label: '30d', ms: 2_592_000_000, stepMs: 14_400_000 }
+	{ label: '30d', ms: 2_592_000_000, stepMs: 14_400_000 },
+	{ label: '1y', ms: 31_622_400_000, stepMs: 172_800_000 },
+	{ label: '10y', ms: 316_224_000_000, stepMs: 1_728_000_000 }
 ] as const;
+
+const MONTH_MS = 2_592_000_000;
 
 export type Span = (typeof SPANS)[number];
 export const DEFAULT_SPAN: Span = SPANS[1];
+
+/** Spans to choose from beside the one that is shown: up to a month, and a longer one where the log goes on before it. */
+export function spansBeside(shown: Span, goesOn: boolean): Span[] {
+	const most = SPANS.indexOf(shown) + Number(goesOn);
+	return SPANS.filter(({ ms }, i) => i <= most || ms <= MONTH_MS);
+}
 
 /** A stretch of the past that is shown instead of the present, and where in it the playhead stands. */
 export interface Stretch {

@@ -8,6 +8,7 @@ import {
 	missingTables,
 	parseView,
 	SPANS,
+	spansBeside,
 	toggled
 } from '../../src/lib/view.ts';
 
@@ -106,4 +107,20 @@ test('any view comes back from its address', () => {
 test('a chosen item is put in and taken out', () => {
 	expect(toggled(['a'], 'b')).toEqual(['a', 'b']);
 	expect(toggled(['a', 'b'], 'a')).toEqual(['b']);
+});
+
+test('the chart shows all that can be kept, in whole steps; what is longer than a month only where the log is', () => {
+	const longest = SPANS.at(-1)!;
+	expect(longest.ms).toBeGreaterThanOrEqual(3650 * 86_400_000);
+	expect(SPANS.filter(({ ms, stepMs }) => ms % stepMs !== 0)).toEqual([]);
+	const offered = (label: string, goesOn: boolean) =>
+		spansBeside(
+			SPANS.find((span) => span.label === label)!,
+			goesOn
+		).at(-1)!.label;
+	expect(offered('5m', true)).toBe('30d');
+	expect(offered('30d', false)).toBe('30d');
+	expect(offered('30d', true)).toBe('1y');
+	expect(offered('1y', false)).toBe('1y');
+	expect(offered('10y', true)).toBe('10y');
 });

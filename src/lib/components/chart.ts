@@ -8,7 +8,7 @@ import {
 	type ChartConfiguration,
 	type ScaleOptions
 } from 'chart.js';
-import { axisRate, clockTime, dateOf, minuteTime } from '../format.ts';
+import { axisRate, clockTime, dateOf, minuteTime, monthOf } from '../format.ts';
 import type { Op } from '../protocol.ts';
 
 Chart.register(BarController, BarElement, LinearScale);
@@ -40,15 +40,16 @@ export interface Picture {
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
+const WEEK = 7 * DAY;
 const MARKS = [
 	...[5_000, 10_000, 15_000, 30_000, 60_000, 180_000, 300_000, 600_000, 1_800_000],
-	...[HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR, DAY, 3 * DAY, 7 * DAY]
+	...[HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR, DAY, 3 * DAY, WEEK]
 ];
 
 /** Round moments between two others, in the person's zone, about one each 110 pixels. */
 export function marks(from: number, to: number, width: number): { value: number }[] {
 	const wanted = (to - from) / Math.max(2, width / 110);
-	const step = MARKS.find((mark) => mark >= wanted) ?? MARKS.at(-1)!;
+	const step = MARKS.find((mark) => mark >= wanted) ?? Math.ceil(wanted / WEEK) * WEEK;
 	const zone = new Date(from).getTimezoneOffset() * 60_000;
 	// A label that would be cut off at an edge is left out.
 	const margin = ((to - from) / width) * 26;
@@ -95,6 +96,7 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 						autoSkip: false,
 						callback(value) {
 							const at = Number(value);
+							if (this.max - this.min > 400 * DAY) return monthOf(at);
 							if (this.max - this.min > 2 * DAY) return dateOf(at);
 							return this.max - this.min <= 900_000 && at % 60_000 !== 0 ? clockTime(at) : minuteTime(at);
 						}
