@@ -48,6 +48,8 @@ export interface ColumnChange {
 	changed: boolean;
 	/** Too large: what is shown is not the whole value. */
 	cut: boolean;
+	/** A member of a document: no column by its own. */
+	part?: true;
 }
 
 /** Every column of the row, in the table's order, with both sides. */
@@ -67,6 +69,10 @@ export function columnsOf(change: Pick<Change, 'before' | 'after' | 'cut'>): Col
 export interface Summary {
 	/** A name that people would call the row by, where it has one: a title, a name, an e-mail address. */
 	title: string | null;
+	/** The column that the title is the value of. */
+	titled: ColumnChange | null;
+	/** Those of the primary key. */
+	keys: ColumnChange[];
 	columns: ColumnChange[];
 	more: number;
 }
@@ -95,23 +101,26 @@ export function summarise(change: Change): Summary {
 
 function work(change: Change): Summary {
 	const columns = columnsOf(change);
+	const keys = columns.filter(({ name }) => change.key && Object.hasOwn(change.key, name));
 	if (change.op === 'UPDATE') {
 		const changed = columns.filter((column) => column.changed);
 		const telling = changed.filter((column) => !BOOKKEEPING.test(column.name));
 		const told = (telling.length > 0 ? telling : changed).slice(0, SHOWN);
-		return { title: null, columns: told.flatMap(inside), more: changed.length - told.length };
+		const more = changed.length - told.length;
+		return { title: null, titled: null, keys, columns: told.flatMap(inside), more };
 	}
-	const keys = new Set(Object.keys(change.key ?? {}));
 	const told = columns.filter(
-		(column) => !keys.has(column.name) && (column.after ?? column.before ?? 'null') !== 'null'
+		(column) => !keys.includes(column) && (column.after ?? column.before ?? 'null') !== 'null'
 	);
-	const named = told.find(
-		(column) => TITLE.test(column.name) && (column.after ?? column.before)!.startsWith('"')
-	);
+	const named =
+		told.find((column) => TITLE.test(column.name) && (column.after ?? column.before)!.startsWith('"')) ??
+		null;
 	const rest = quietLast(told.filter((column) => column !== named));
 	const room = named ? SHOWN - 1 : SHOWN;
 	return {
 		title: named ? unquote((named.after ?? named.before)!) : null,
+		titled: named,
+		keys,
 		columns: rest.slice(0, room),
 		more: Math.max(0, rest.length - room)
 	};
@@ -123,7 +132,9 @@ function inside(column: ColumnChange): ColumnChange[] {
 	if (before === null || after === null || kindOf(before) !== 'object' || kindOf(after) !== 'object')
 		return [column];
 	const parts = columnsOf({ before, after }).filter(({ changed }) => changed);
-	return parts.slice(0, SHOWN).map((part) => ({ ...part, name: `${name}.${part.name}`, cut: column.cut }));
+	return parts
+		.slice(0, SHOWN)
+		.map((part) => ({ ...part, name: `${name}.${part.name}`, cut: column.cut, part: true }));
 }
 
 /** Times and versions that change with every write say the least: they come last. */
@@ -177,7 +188,10 @@ export interface Told {
 }
 
 /** What a line of `room` characters tells of a change; what does not fit is left out whole and counted, but the first. */
-export function tell(change: Change, room: number): { title: string | null; columns: Told[]; more: number } {
+export function tell(
+	change: Change,
+	room: number
+): Pick<Summary, 'title' | 'titled' | 'more'> & { columns: Told[] } {
 	const summary = summarise(change);
 	const most = Math.max(SHORTEST, Math.min(LONGEST, room - GAP));
 	const title = summary.title && brief(JSON.stringify(summary.title), most, change.at);
@@ -192,7 +206,7 @@ export function tell(change: Change, room: number): { title: string | null; colu
 		else more++;
 		left -= length;
 	}
-	return { title, columns, more };
+	return { title, titled: summary.titled, columns, more };
 }
 
 /** Neither side takes the room of the other. */

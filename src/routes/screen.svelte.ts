@@ -3,7 +3,8 @@
 import { goto } from '$app/navigation';
 import { tableKey } from '$lib/change';
 import { indexOf } from '$lib/lines';
-import { withTerm } from '$lib/filter/edit';
+import { negated, withTerm } from '$lib/filter/edit';
+import { split } from '$lib/filter/scope';
 import { OPS, type Change, type Op, type TableName } from '$lib/protocol';
 import { Picks } from '$lib/stores/picks.svelte';
 import { SavedViews } from '$lib/stores/saved.svelte';
@@ -72,9 +73,10 @@ export class Screen {
 		this.show({ tables: alone ? [] : [name], without: [] });
 	}
 
-	chooseOp(op: Op, how: 'only' | 'not'): void {
+	chooseOp(op: Op, how: 'only' | 'also' | 'not'): void {
 		const { ops } = this.session.view;
-		if (how === 'only') return this.show({ ops: toggled(ops, op) });
+		if (how === 'also') return this.show({ ops: toggled(ops, op) });
+		if (how === 'only') return this.show({ ops: ops.length === 1 && ops[0] === op ? [] : [op] });
 		const shown = ops.length > 0 ? ops : OPS;
 		this.show({ ops: shown.filter((other) => other !== op) });
 	}
@@ -85,8 +87,16 @@ export class Screen {
 		this.show({ then: { schema, table } });
 	}
 
-	narrow(term: string): void {
-		this.show({ where: withTerm(this.session.view.where, term) });
+	/** A table or an op by itself is chosen as by its own switch; all else goes into the filter's text. */
+	narrow(term: string, how: 'only' | 'not' = 'only'): void {
+		const { view, tables } = this.session;
+		const said = split(term, tables);
+		if (said.ok && said.filter.where === undefined) {
+			const { tables: [table] = [], ops: [op] = [] } = said.filter;
+			if (table) return this.choose(table, how);
+			if (op) return this.chooseOp(op, how);
+		}
+		this.show({ where: withTerm(view.where, how === 'not' ? negated(term) : term) });
 	}
 
 	moveSpan(by: number): void {

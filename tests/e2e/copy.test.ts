@@ -1,6 +1,6 @@
 /** Copying where the browser gives a page no clipboard: plain http from another machine. */
 import type { Page } from '@playwright/test';
-import { expect, insertBooks, lines, open, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 /** What the clipboard holds, by pasting it: the page cannot read it. */
 async function pasted(page: Page): Promise<string> {
@@ -25,7 +25,7 @@ test('everything that copies still does, and keeps the focus where it was', asyn
 	void rowcast;
 	const problems = await open(page);
 	await insertBooks(db, 1, 1);
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	const button = detail.getByRole('button', { name: 'JSON', exact: true });
 	await button.click();
@@ -61,7 +61,7 @@ test('a browser that refuses is told', async ({ page, rowcast, db }) => {
 	void rowcast;
 	await open(page);
 	await insertBooks(db, 1, 1);
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	await page.evaluate(() => (document.execCommand = () => false));
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	await detail.getByRole('button', { name: 'SQL do' }).click();

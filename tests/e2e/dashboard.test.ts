@@ -1,5 +1,5 @@
 /** What the screen leaves out, narrows or cannot show: it says so, and offers the rest. */
-import { counter, expect, hasBar, insertBooks, lines, open, test } from '../support/page.ts';
+import { counter, expect, hasBar, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 test('the rows that a large transaction leaves out are loaded page by page, where they belong', async ({
 	page,
@@ -10,7 +10,7 @@ test('the rows that a large transaction leaves out are loaded page by page, wher
 	await open(page);
 	await db.query(`insert into "Book" select n, 'n ' || n, 1, 1, null from generate_series(1, 2500) n`);
 	await expect(lines(page).first()).toContainText('×2,500');
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	const offer = lines(page).filter({ hasText: 'before these are not shown' });
 	await expect(offer).toHaveText(/^\s*2,300 before .*load 1,000/);
 	const place = await offer.boundingBox();

@@ -1,6 +1,6 @@
 import AxeBuilder from '@axe-core/playwright';
 import pg from 'pg';
-import { counter, expect, insertBooks, lines, open, table, test } from '../support/page.ts';
+import { counter, expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
 test('a row written in SQL appears, and its counter counts it', async ({ page, rowcast, db }) => {
 	void rowcast;
@@ -115,7 +115,7 @@ test('a transaction is one card, a batch folds, references stand under their cau
 	await db.query(`update "User" set name = 'Jane Austen' where id = 1`);
 	await expect(lines(page).nth(1)).toContainText('Book ×30');
 	await expect(lines(page).nth(1)).toContainText('via authorId');
-	await lines(page).nth(2).click();
+	await openLine(lines(page).nth(2));
 	await expect(lines(page).nth(3)).toContainText('“n 1”');
 });
 
@@ -234,7 +234,7 @@ test.describe('on a phone', () => {
 		expect((await edges('.strip .controls'))[1]).toBe(378);
 		expect((await edges('h1'))[0]).toBe(12);
 		expect((await edges('.ledger .stance'))[0]).toBe(12);
-		await line.click();
+		await openLine(line);
 		expect((await edges('.detail h2'))[0]).toBe(12);
 	});
 });

@@ -1,7 +1,7 @@
 /** What a wall, a narrow window, other scripts, the keyboard and the system's colours make of the page. */
 import AxeBuilder from '@axe-core/playwright';
 import pg from 'pg';
-import { counter, expect, insertBooks, lines, open, table, test as base } from '../support/page.ts';
+import { counter, expect, insertBooks, lines, open, openLine, table, test as base } from '../support/page.ts';
 
 const test = base.extend({
 	database: async ({ database }, use) => {
@@ -23,10 +23,10 @@ test('rows that a foreign key deleted stand under their cause', async ({ page, r
 	await db.query(`delete from "Book"`);
 	const card = lines(page).first();
 	await expect(card).toContainText('6 rows');
-	await card.click();
+	await openLine(card);
 	await expect(lines(page).nth(2)).toContainText(/delete\s*Review ×3\s*via bookId/);
 	await expect(lines(page).nth(4)).toContainText(/delete\s*Review 4/);
-	await lines(page).nth(2).click();
+	await openLine(lines(page).nth(2));
 	await expect(lines(page).nth(5)).toContainText(/delete\s*Review 3/);
 });
 

@@ -1,6 +1,6 @@
 /** What one takes along: files, the undo of a transaction, a link to a row; and stepping through the past. */
 import { readFile } from 'node:fs/promises';
-import { expect, insertBooks, lines, open, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 test('what is shown is saved as a file', async ({ page, rowcast, db }) => {
 	void rowcast;
@@ -29,7 +29,7 @@ test('a transaction is undone by the script that is copied, whatever the view le
 	await db.query(
 		`begin; insert into "User" values (3, 'Ann'); insert into "Book" values (1, 'A', 1, 1, 3); commit`
 	);
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	await page.getByRole('button', { name: 'SQL undo of the transaction' }).click();
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	await expect(detail.getByRole('status')).toContainText('Copied the undo of 2 changes');
@@ -84,14 +84,14 @@ test('a link opens the same row, Back closes it', async ({ page, rowcast, db }) 
 	await open(page);
 	await insertBooks(db, 1, 3);
 	await expect(lines(page)).toHaveCount(3);
-	await lines(page).nth(1).click();
+	await openLine(lines(page).nth(1));
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	await expect(page).toHaveURL(/row=/);
 	await page.reload();
 	await expect(detail).toContainText('Book 2');
 	await page.keyboard.press('Escape');
 	await expect(page).not.toHaveURL(/row=/);
-	await lines(page).nth(2).click();
+	await openLine(lines(page).nth(2));
 	await expect(detail).toContainText('Book 1');
 	await expect(page).toHaveURL(/row=/);
 	await page.goBack();
