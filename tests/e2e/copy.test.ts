@@ -32,9 +32,9 @@ test('everything that copies still does, and keeps the focus where it was', asyn
 	await expect(detail.getByRole('status')).toHaveText('Copied JSON');
 	await expect(button).toBeFocused();
 	expect(await pasted(page)).toContain('9007199254740993');
-	await detail.getByRole('button', { name: 'SQL undo of the transaction' }).click();
-	await expect(detail.getByRole('status')).toHaveText('Copied the undo of 1 change');
-	expect(await pasted(page)).toContain('delete from');
+	await detail.getByRole('button', { name: 'SQL do' }).click();
+	await expect(detail.getByRole('status')).toHaveText('Copied SQL');
+	expect(await pasted(page)).toContain('insert into');
 	await detail.getByRole('button', { name: 'Close detail' }).click();
 	await expect(page).not.toHaveURL(/row=/);
 
