@@ -1,6 +1,6 @@
 /** What a change means to a person: which row, which columns, from what to what. */
 
-import { clockTime, dayTime } from './format.ts';
+import { clockTime, dayTime, sameDay } from './format.ts';
 import { kindOf, plain, unquote, valuesOf } from './json.ts';
 import type { Change, Op, TableName } from './protocol.ts';
 
@@ -150,11 +150,7 @@ function briefTime(text: string, today: string): string | null {
 	if (text.length > 40 || !TIMESTAMP.test(text)) return null;
 	const at = new Date(text.slice(1, -1));
 	if (Number.isNaN(at.getTime())) return null;
-	return sameDay(at, new Date(today)) ? clockTime(at.getTime()) : dayTime(at.getTime());
-}
-
-function sameDay(a: Date, b: Date): boolean {
-	return a.toDateString() === b.toDateString();
+	return sameDay(at.getTime(), Date.parse(today)) ? clockTime(at.getTime()) : dayTime(at.getTime());
 }
 
 /** A value on one line: no longer than `most` characters, line breaks shown as a sign, a time without its day where that is the day of `today`. */
