@@ -28,9 +28,9 @@ export class Screen {
 	/** Begins; gives what ends it. */
 	start(): () => void {
 		const { player } = this.session;
-		player.onrest = (at) => {
+		player.onrest = (at, place) => {
 			const { past } = this.session.view;
-			if (past) this.show({ past: { ...past, at } }, true);
+			if (past) this.show({ past: { ...past, at, place } }, true);
 		};
 		const stops = [this.theme.start(), this.session.start()];
 		return () => stops.forEach((stop) => stop());
@@ -41,10 +41,10 @@ export class Screen {
 		void goto(`/${formatView(view)}`, { keepFocus: true, noScroll: true, replaceState });
 	}
 
-	/** Opens a saved view, with the row that was open in it. */
+	/** Opens a saved view, with the row that was open in it and where its playhead stood. */
 	async openView(address: string): Promise<void> {
 		await goto(`/${address}`, { keepFocus: true, noScroll: true });
-		await this.session.openRow(parseView(new URLSearchParams(address)).row);
+		await this.session.arrive(parseView(new URLSearchParams(address)));
 	}
 
 	/** Writes the row that is open to the address. */
@@ -107,7 +107,7 @@ export class Screen {
 	replayLast(ms: number): void {
 		const { player, present } = this.session;
 		const to = Math.floor(present.now());
-		this.show({ past: { from: to - ms, to, at: to - ms } }, player.stretch !== null);
+		this.show({ past: { from: to - ms, to, at: to - ms, place: null } }, player.stretch !== null);
 		player.playWhenOpen = true;
 	}
 
@@ -126,7 +126,7 @@ export class Screen {
 		player.goToWhenOpen = change;
 		const from = at - AROUND_MS;
 		const to = Math.max(at + 1, Math.min(at + AROUND_MS, Math.floor(present.now())));
-		this.show({ past: { from, to, at } });
+		this.show({ past: { from, to, at, place: null } });
 	}
 
 	goLive(): void {

@@ -119,6 +119,15 @@ test('a link to what is not there says what is missing and shows the rest', asyn
 	await expect(lines(page)).toHaveCount(2);
 	await open(page, '/?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z');
 	await expect(feed).toContainText('The log holds nothing of this time');
+	await open(page, `/?from=${to}&to=${from}`);
+	await expect(feed).toContainText('The time of this link does not end after it begins: showing the present');
+	await expect(lines(page)).toHaveCount(2);
+	await open(page, `/?from=yesterday&to=${to}&table=public.Book`);
+	await expect(feed).toContainText('The time of this link cannot be read: showing the present');
+	await expect(lines(page)).toHaveCount(2);
+	// Until one goes on to another view.
+	await page.keyboard.press(']');
+	await expect(feed).not.toContainText('of this link');
 });
 
 test('a filter that does not parse points at the place, and the last good view stays', async ({

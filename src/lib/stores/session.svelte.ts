@@ -96,6 +96,7 @@ export class Session {
 	get notice(): string | null {
 		const missing = missingTables(this.view, this.tables).map(tableLabel);
 		if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
+		if (this.view.unread) return this.view.unread;
 		if (this.lost) return 'The log no longer holds the row of this link';
 		if (this.player.stretch && this.player.empty) return 'The log holds nothing of this time';
 		if (this.player.stretch && this.player.since)
@@ -147,6 +148,13 @@ export class Session {
 		const wasPast = this.player.stretch !== null;
 		this.player.leave();
 		if (wasPast || before !== JSON.stringify([this.filter, view.span.label])) void this.load();
+	}
+
+	/** Comes to an address: of it, what the screen else moves by itself, the playhead and the row that is open. */
+	async arrive({ past, row }: View): Promise<void> {
+		this.wanted = row;
+		if (past && this.player.shows(past)) await this.player.moveTo(past);
+		await this.openRow(row);
 	}
 
 	/** Opens the row that the address asks for, as soon as the view is there; null closes the one that is open. */
