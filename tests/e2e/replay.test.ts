@@ -139,3 +139,26 @@ test('a replay says that it is one, and of which day', async ({ page, rowcast })
 	await expect(page.locator('header')).toContainText('Replaying 10:00:00 to 10:05:00');
 	await expect(bar.locator('.moment')).toHaveText(/^10:00:00\s+of 10:00:00 to 10:05:00 · 5 min$/);
 });
+
+for (const [name, viewport] of [
+	['a wide window', { width: 1440, height: 900 }],
+	['a phone', { width: 390, height: 844 }]
+] as const)
+	test(`on ${name} a replay is told across the whole of it, above and below what is shown`, async ({
+		page,
+		rowcast
+	}) => {
+		void rowcast;
+		await page.setViewportSize(viewport);
+		await page.goto('/?from=2026-01-24T10:00:00Z&to=2026-01-24T10:05:00Z');
+		await expect(page.locator('header').getByText(/^Replaying .*10:00:00 to 10:05:00$/)).toBeVisible();
+		const bar = page.getByRole('region', { name: 'Replay' });
+		const banner = bar.locator('.banner');
+		await expect(banner).toContainText('Replay');
+		expect(await banner.evaluate((element) => element.getBoundingClientRect().width)).toBe(viewport.width);
+		await expect(banner.getByText('10:00:00').first()).toBeInViewport({ ratio: 1 });
+		await expect(banner.getByRole('button', { name: 'Back to live' })).toBeInViewport({ ratio: 1 });
+		for (const button of await bar.getByRole('button').all())
+			await expect(button).toBeInViewport({ ratio: 1 });
+		expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(viewport.width);
+	});
