@@ -386,6 +386,36 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		expect(await state()).toEqual(before);
 	});
 
+	test('what foreign keys take along of rows that came since is said, and so it is', async () => {
+		await client.query(`drop schema if exists along cascade; create schema along; set search_path = along;
+			create table trunk (id int primary key);
+			create table branch (id int primary key, trunk int references trunk on delete cascade);
+			create table leaf (id int primary key, branch int references branch on delete set null);
+			create table nest (id int primary key, branch int default null references branch on delete set default);
+			create table fence (id int primary key, trunk int references trunk);
+			reset search_path`);
+		await client.query('select rowcast.watch_all()');
+		await catalog.refresh();
+		await log.changes();
+		const changes = await transaction(['insert into along.trunk values (1)']);
+		await client.query(`insert into along.branch values (1, 1); insert into along.leaf values (1, 1);
+			insert into along.nest values (1, 1)`);
+		const plan = planUndo(changes, catalog.tables());
+		expect(plan.problems).toEqual([]);
+		expect(plan.notes).toEqual([
+			'Rows of along.branch that point at a deleted row of along.trunk by then are deleted with it: on delete cascade.',
+			'Rows of along.leaf that point at a deleted row of along.branch by then are changed with it: on delete set null.',
+			'Rows of along.nest that point at a deleted row of along.branch by then are changed with it: on delete set default.'
+		]);
+		await client.query(undoScript(plan));
+		const { rows } = await client.query(
+			`select (select count(*) from along.branch) as branches, leaf.branch, nest.branch as nested from along.leaf, along.nest`
+		);
+		expect(rows).toEqual([{ branches: '0', branch: null, nested: null }]);
+		await client.query('drop schema along cascade');
+		await catalog.refresh();
+	});
+
 	test('what the log cannot bring back is said', async () => {
 		await transaction([`insert into author values (9, repeat('x', 100000), null)`]);
 		const changes = await transaction([`update author set name = 'short' where id = 9`, 'truncate loose']);
