@@ -56,7 +56,8 @@ async function pause(page) {
 async function openUpdate(page) {
 	await page.keyboard.press(' ');
 	const row = page.locator('article.change').filter({ hasText: 'update' }).first();
-	await row.click();
+	// Where none of its values is.
+	await row.locator('time').click();
 }
 
 /** @type {{ module: { findBrowser(): string } }} */

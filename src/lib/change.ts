@@ -1,6 +1,6 @@
 /** What a change means to a person: which row, which columns, from what to what. */
 
-import { clockTime, dayTime } from './format.ts';
+import { clockTime, dayTime, sameDay } from './format.ts';
 import { plain, unquote, valuesOf } from './json.ts';
 import { pathChanges } from './paths.ts';
 import type { Change, Op, TableName } from './protocol.ts';
@@ -49,6 +49,8 @@ export interface ColumnChange {
 	changed: boolean;
 	/** Too large: what is shown is not the whole value. */
 	cut: boolean;
+	/** A member of a document: no column by its own. */
+	part?: true;
 }
 
 /** Every column of the row, in the table's order, with both sides. */
@@ -68,6 +70,10 @@ export function columnsOf(change: Pick<Change, 'before' | 'after' | 'cut'>): Col
 export interface Summary {
 	/** A name that people would call the row by, where it has one: a title, a name, an e-mail address. */
 	title: string | null;
+	/** The column that the title is the value of. */
+	titled: ColumnChange | null;
+	/** Those of the primary key. */
+	keys: ColumnChange[];
 	columns: ColumnChange[];
 	more: number;
 }
@@ -98,23 +104,26 @@ export function summarise(change: Change): Summary {
 
 function work(change: Change): Summary {
 	const columns = columnsOf(change);
+	const keys = columns.filter(({ name }) => change.key && Object.hasOwn(change.key, name));
 	if (change.op === 'UPDATE') {
 		const changed = columns.filter((column) => column.changed);
 		const telling = changed.filter((column) => !BOOKKEEPING.test(column.name));
 		const told = (telling.length > 0 ? telling : changed).slice(0, SHOWN);
-		return { title: null, columns: told.flatMap(inside), more: changed.length - told.length };
+		const more = changed.length - told.length;
+		return { title: null, titled: null, keys, columns: told.flatMap(inside), more };
 	}
-	const keys = new Set(Object.keys(change.key ?? {}));
 	const told = columns.filter(
-		(column) => !keys.has(column.name) && (column.after ?? column.before ?? 'null') !== 'null'
+		(column) => !keys.includes(column) && (column.after ?? column.before ?? 'null') !== 'null'
 	);
-	const named = told.find(
-		(column) => TITLE.test(column.name) && (column.after ?? column.before)!.startsWith('"')
-	);
+	const named =
+		told.find((column) => TITLE.test(column.name) && (column.after ?? column.before)!.startsWith('"')) ??
+		null;
 	const rest = quietLast(told.filter((column) => column !== named));
 	const room = named ? SHOWN - 1 : SHOWN;
 	return {
 		title: named ? unquote((named.after ?? named.before)!) : null,
+		titled: named,
+		keys,
 		columns: rest.slice(0, room),
 		more: Math.max(0, rest.length - room)
 	};
@@ -134,7 +143,8 @@ function inside(column: ColumnChange): ColumnChange[] {
 		before,
 		after,
 		changed,
-		cut: column.cut
+		cut: column.cut,
+		part: true
 	}));
 }
 
@@ -151,11 +161,7 @@ function briefTime(text: string, today: string): string | null {
 	if (text.length > 40 || !TIMESTAMP.test(text)) return null;
 	const at = new Date(text.slice(1, -1));
 	if (Number.isNaN(at.getTime())) return null;
-	return sameDay(at, new Date(today)) ? clockTime(at.getTime()) : dayTime(at.getTime());
-}
-
-function sameDay(a: Date, b: Date): boolean {
-	return a.toDateString() === b.toDateString();
+	return sameDay(at.getTime(), Date.parse(today)) ? clockTime(at.getTime()) : dayTime(at.getTime());
 }
 
 /** A value on one line: no longer than `most` characters, line breaks shown as a sign, a time without its day where that is the day of `today`. */
@@ -189,7 +195,10 @@ export interface Told {
 }
 
 /** What a line of `room` characters tells of a change; what does not fit is left out whole and counted, but the first. */
-export function tell(change: Change, room: number): { title: string | null; columns: Told[]; more: number } {
+export function tell(
+	change: Change,
+	room: number
+): Pick<Summary, 'title' | 'titled' | 'more'> & { columns: Told[] } {
 	const summary = summarise(change);
 	const most = Math.max(SHORTEST, Math.min(LONGEST, room - GAP));
 	const title = summary.title && brief(JSON.stringify(summary.title), most, change.at);
@@ -204,7 +213,7 @@ export function tell(change: Change, room: number): { title: string | null; colu
 		else more++;
 		left -= length;
 	}
-	return { title, columns, more };
+	return { title, titled: summary.titled, columns, more };
 }
 
 /** Neither side takes the room of the other. */

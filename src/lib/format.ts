@@ -20,6 +20,14 @@ const minute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-
 const date = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const month = new Intl.DateTimeFormat(undefined, { month: 'short', year: 'numeric' });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
+const dayClock = new Intl.DateTimeFormat(undefined, {
+	day: 'numeric',
+	month: 'short',
+	hour: '2-digit',
+	minute: '2-digit',
+	second: '2-digit',
+	hourCycle: 'h23'
+});
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
 
 /** `1,204`. */
@@ -85,6 +93,27 @@ export function iso(ms: number): string {
 /** `22/11/2026, 12:03:04`. */
 export function dayTime(ms: number): string {
 	return day.format(ms);
+}
+
+/** Whether both are of one day, in the person's zone. */
+export function sameDay(a: number, b: number): boolean {
+	return new Date(a).toDateString() === new Date(b).toDateString();
+}
+
+/** `12:03:04`, with its day where that is not today: `22 Nov, 12:03:04`, or, of another year, `22/11/2025, 12:03:04`. */
+export function when(ms: number, today = Date.now()): string {
+	return sameDay(ms, today) ? clock.format(ms) : dated(ms, today);
+}
+
+/** `12:03:04 to 12:08:04`, with the day where that is not today, and with both days where it has several. */
+export function stretchOf(from: number, to: number, today = Date.now()): string {
+	return sameDay(from, to)
+		? `${when(from, today)} to ${clock.format(to)}`
+		: `${dated(from, today)} to ${dated(to, today)}`;
+}
+
+function dated(ms: number, today: number): string {
+	return (new Date(ms).getFullYear() === new Date(today).getFullYear() ? dayClock : day).format(ms);
 }
 
 /** `22 Nov`. */

@@ -104,6 +104,8 @@ export interface Reference extends TableName {
 	constraint: string;
 	columns: string[];
 	referenced: string[];
+	/** What becomes of a row when the one that it points at is deleted; absent where that is refused. */
+	onDelete?: 'cascade' | 'set null' | 'set default';
 }
 
 export interface TableInfo extends TableName {

@@ -1,4 +1,4 @@
-/** SQL that would do a change again, or undo it: for a person to read and run; Rowcast never does. */
+/** SQL that would do a change again, and the parts of what would undo it: for a person to read and run; Rowcast never does. */
 
 import { columnsOf, type ColumnChange } from './change.ts';
 import { kindOf, plain } from './json.ts';
@@ -72,42 +72,27 @@ export function assignments(table: TableName, columns: ColumnChange[], side: Sid
 		.join(', ');
 }
 
-function condition(change: Change, side: Side, info?: TableInfo): string {
+/** SQL with the change's effect; null where it has none of its own. */
+export function redoSql(change: Change, info?: TableInfo): string | null {
+	const { op } = change;
+	if (op === 'TRUNCATE') return `truncate ${quoted(change)};`;
+	if (op === 'REFERENCE') return null;
+	const columns = writable(change, info);
+	if (op === 'INSERT') return warn(change, `${insertion(change, columns, 'after', info)};`);
+	const where = `where ${condition(change, info)};`;
+	if (op === 'DELETE') return warn(change, `delete from ${quoted(change)}\n${where}`);
+	const changed = columns.filter((column) => column.changed);
+	if (changed.length === 0) return warn(change, '-- no value changed');
+	const set = assignments(change, changed, 'after', info);
+	return warn(change, `update ${quoted(change)}\nset ${set}\n${where}`);
+}
+
+/** That of the row before the change. */
+function condition(change: Change, info?: TableInfo): string {
 	const columns = columnsOf(change);
 	const keys = Object.keys(change.key ?? {});
 	const by = keys.length > 0 ? columns.filter(({ name }) => keys.includes(name)) : columns;
-	return by.map((column) => holds(change, column.name, column[side] ?? 'null', info)).join(' and ');
-}
-
-function update(change: Change, from: Side, to: Side, info?: TableInfo): string {
-	const changed = writable(change, info).filter((column) => column.changed);
-	if (changed.length === 0) return '-- no value changed';
-	return `update ${quoted(change)}\nset ${assignments(change, changed, to, info)}\nwhere ${condition(change, from, info)};`;
-}
-
-function remove(change: Change, side: Side, info?: TableInfo): string {
-	return `delete from ${quoted(change)}\nwhere ${condition(change, side, info)};`;
-}
-
-function insert(change: Change, side: Side, info?: TableInfo): string {
-	return `${insertion(change, writable(change, info), side, info)};`;
-}
-
-/** SQL with the change's effect; null where it has none of its own. */
-export function redoSql(change: Change, info?: TableInfo): string | null {
-	if (change.op === 'INSERT') return warn(change, insert(change, 'after', info));
-	if (change.op === 'UPDATE') return warn(change, update(change, 'before', 'after', info));
-	if (change.op === 'DELETE') return warn(change, remove(change, 'before', info));
-	if (change.op === 'TRUNCATE') return `truncate ${quoted(change)};`;
-	return null;
-}
-
-/** SQL with the opposite effect; null where the log does not hold what it would take. */
-export function undoSql(change: Change, info?: TableInfo): string | null {
-	if (change.op === 'INSERT') return warn(change, remove(change, 'after', info));
-	if (change.op === 'UPDATE') return warn(change, update(change, 'after', 'before', info));
-	if (change.op === 'DELETE') return warn(change, insert(change, 'before', info));
-	return null;
+	return by.map((column) => holds(change, column.name, column.before ?? 'null', info)).join(' and ');
 }
 
 function warn(change: Change, sql: string): string {

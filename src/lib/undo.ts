@@ -32,6 +32,8 @@ export interface UndoPlan {
 	rows: UndoRow[];
 	/** What the log cannot bring back, one sentence each. */
 	problems: string[];
+	/** What else the steps may do, one sentence each. */
+	notes: string[];
 }
 
 export function planUndo(changes: readonly Change[], tables: readonly TableInfo[]): UndoPlan {
@@ -41,13 +43,14 @@ export function planUndo(changes: readonly Change[], tables: readonly TableInfo[
 		.flatMap((row) => stepsOf(row, infos.get(tableKey(row)), problems))
 		.sort((a, b) => bySeq(b.change, a.change));
 	const rows = [...new Set(steps.map(({ row }) => row))];
-	return { steps: ordered(steps, tables, problems), rows, problems: [...problems] };
+	const notes = takenAlong(steps, tables);
+	return { steps: ordered(steps, tables, problems), rows, problems: [...problems], notes };
 }
 
 /** The whole as one script, which checks itself. */
-export function undoScript({ steps, problems }: UndoPlan): string {
-	const notes = problems.map((problem) => `-- ${problem.replace(/[\r\n]+/g, ' ')}\n`).join('');
-	if (steps.length === 0) return `${notes}-- nothing to undo\n`;
+export function undoScript({ steps, problems, notes }: UndoPlan): string {
+	const head = [...problems, ...notes].map((text) => `-- ${text.replace(/[\r\n]+/g, ' ')}\n`).join('');
+	if (steps.length === 0) return `${head}-- nothing to undo\n`;
 	const body = steps
 		.map(({ sql, change }) => {
 			const text = `${labelOf(change)} is no longer as it was left; nothing was undone`.replaceAll("'", "''");
@@ -56,7 +59,27 @@ export function undoScript({ steps, problems }: UndoPlan): string {
 		.join('');
 	let tag = '$undo$';
 	for (let i = 1; body.includes(tag); i++) tag = `$undo${i}$`;
-	return `${notes}begin;\nset constraints all deferred;\ndo ${tag}\nbegin\n${body}end\n${tag};\ncommit;\n`;
+	return `${head}begin;\nset constraints all deferred;\ndo ${tag}\nbegin\n${body}end\n${tag};\ncommit;\n`;
+}
+
+/** What foreign keys do to rows of others when these steps delete rows, one sentence a table and rule. */
+function takenAlong(steps: readonly UndoStep[], tables: readonly TableInfo[]): string[] {
+	const notes = new Set<string>();
+	const emptied = new Set(
+		steps.filter(({ kind }) => kind === 'delete').map(({ change }) => tableKey(change))
+	);
+	// A cascade goes on from the tables that it reaches: the set grows while it is walked.
+	for (const parent of emptied)
+		for (const child of tables)
+			for (const reference of child.references) {
+				if (!reference.onDelete || tableKey(reference) !== parent) continue;
+				const done = reference.onDelete === 'cascade' ? 'deleted' : 'changed';
+				if (done === 'deleted') emptied.add(tableKey(child));
+				notes.add(
+					`Rows of ${tableLabel(child)} that point at a deleted row of ${tableLabel(reference)} by then are ${done} with it: on delete ${reference.onDelete}.`
+				);
+			}
+	return [...notes];
 }
 
 /** By which a row is found now; null where its table has no primary key. */

@@ -33,6 +33,8 @@ export interface Stretch {
 	from: number;
 	to: number;
 	at: number;
+	/** Where the playhead stands at a change, within a transaction it may be: all before this has happened. */
+	place: Position | null;
 }
 
 export interface View {
@@ -48,6 +50,8 @@ export interface View {
 	row: Position | null;
 	/** The table that is open as it was. */
 	then: TableName | null;
+	/** What of the address's time could not be read, in one sentence. */
+	unread: string | null;
 }
 
 /** Reads a view from an address. What cannot be read is left at its default: an old link still opens. */
@@ -59,8 +63,8 @@ export function parseView(params: URLSearchParams): View {
 		ops: OPS.filter((op) => ops.includes(op)),
 		where: params.get('q') ?? '',
 		span: SPANS.find(({ label }) => label === params.get('span')) ?? DEFAULT_SPAN,
-		past: parseStretch(params),
-		row: parseRow(params.get('row') ?? ''),
+		...parseTime(params),
+		row: parsePosition(params.get('row') ?? ''),
 		then: parseTable(params.get('then') ?? '')[0] ?? null
 	};
 }
@@ -77,8 +81,9 @@ export function formatView({ tables, without, ops, where, span, past, row, then 
 		params.set('from', new Date(past.from).toISOString());
 		params.set('to', new Date(past.to).toISOString());
 		if (past.at !== past.from) params.set('at', new Date(past.at).toISOString());
+		if (past.place) params.set('place', formatPosition(past.place));
 	}
-	if (row) params.set('row', `${row.tick}-${row.seq}`);
+	if (row) params.set('row', formatPosition(row));
 	if (then) params.set('then', formatTable(then));
 	const text = params.toString();
 	return text && `?${text}`;
@@ -153,18 +158,34 @@ function parseTable(text: string): TableName[] {
 	return parts.length === 2 && parts[0] && parts[1] ? [{ schema: parts[0], table: parts[1] }] : [];
 }
 
-function parseRow(text: string): Position | null {
-	const [, tick, seq] = /^(\d{1,20})-(\d{1,40})$/.exec(text) ?? [];
+const formatPosition = ({ tick, seq }: Position) => `${tick}-${seq}`;
+
+/** As the protocol has a position. */
+function parsePosition(text: string): Position | null {
+	const [, tick, seq] = /^(0|[1-9]\d{0,18})-(0|[1-9]\d{0,38})$/.exec(text) ?? [];
 	return tick && seq ? { tick, seq } : null;
 }
 
+/** The protocol's times have years of four digits. */
+const TIME = /^\d{4}-\d\d-\d\d(T|$)/;
 const LAST = Date.parse('9999-12-31T00:00:00Z');
 
-function parseStretch(params: URLSearchParams): Stretch | null {
-	const from = Date.parse(params.get('from') ?? '');
-	const to = Date.parse(params.get('to') ?? '');
-	// The protocol's times have years of four digits.
-	if (!(from >= 0 && from < to && to < LAST)) return null;
-	const at = Date.parse(params.get('at') ?? '');
-	return { from, to, at: at >= from && at <= to ? at : from };
+function parseTime(params: URLSearchParams): Pick<View, 'past' | 'unread'> {
+	const texts = ['from', 'to', 'at'].map((name) => params.get(name));
+	const [from, to, at] = texts.map((text) => (TIME.test(text ?? '') ? Date.parse(text!) : NaN)) as [
+		number,
+		number,
+		number
+	];
+	if (texts.every((text) => text === null)) return { past: null, unread: null };
+	if (!(from >= 0 && to >= 0 && from < LAST && to < LAST))
+		return { past: null, unread: 'The time of this link cannot be read: showing the present' };
+	if (from >= to)
+		return { past: null, unread: 'The time of this link does not end after it begins: showing the present' };
+	const within = at >= from && at <= to;
+	return {
+		past: { from, to, at: within ? at : from, place: parsePosition(params.get('place') ?? '') },
+		unread:
+			within || !params.has('at') ? null : 'The moment of this link is not within its time: showing the start'
+	};
 }

@@ -3,7 +3,8 @@
 import { goto } from '$app/navigation';
 import { tableKey } from '$lib/change';
 import { indexOf } from '$lib/lines';
-import { withTerm } from '$lib/filter/edit';
+import { negated, withTerm } from '$lib/filter/edit';
+import { split } from '$lib/filter/scope';
 import { OPS, type Change, type Op, type TableName } from '$lib/protocol';
 import { Picks } from '$lib/stores/picks.svelte';
 import { SavedViews } from '$lib/stores/saved.svelte';
@@ -27,9 +28,9 @@ export class Screen {
 	/** Begins; gives what ends it. */
 	start(): () => void {
 		const { player } = this.session;
-		player.onrest = (at) => {
+		player.onrest = (at, place) => {
 			const { past } = this.session.view;
-			if (past) this.show({ past: { ...past, at } }, true);
+			if (past) this.show({ past: { ...past, at, place } }, true);
 		};
 		const stops = [this.theme.start(), this.session.start()];
 		return () => stops.forEach((stop) => stop());
@@ -40,10 +41,10 @@ export class Screen {
 		void goto(`/${formatView(view)}`, { keepFocus: true, noScroll: true, replaceState });
 	}
 
-	/** Opens a saved view, with the row that was open in it. */
+	/** Opens a saved view, with the row that was open in it and where its playhead stood. */
 	async openView(address: string): Promise<void> {
 		await goto(`/${address}`, { keepFocus: true, noScroll: true });
-		await this.session.openRow(parseView(new URLSearchParams(address)).row);
+		await this.session.arrive(parseView(new URLSearchParams(address)));
 	}
 
 	/** Writes the row that is open to the address. */
@@ -72,9 +73,10 @@ export class Screen {
 		this.show({ tables: alone ? [] : [name], without: [] });
 	}
 
-	chooseOp(op: Op, how: 'only' | 'not'): void {
+	chooseOp(op: Op, how: 'only' | 'also' | 'not'): void {
 		const { ops } = this.session.view;
-		if (how === 'only') return this.show({ ops: toggled(ops, op) });
+		if (how === 'also') return this.show({ ops: toggled(ops, op) });
+		if (how === 'only') return this.show({ ops: ops.length === 1 && ops[0] === op ? [] : [op] });
 		const shown = ops.length > 0 ? ops : OPS;
 		this.show({ ops: shown.filter((other) => other !== op) });
 	}
@@ -85,8 +87,16 @@ export class Screen {
 		this.show({ then: { schema, table } });
 	}
 
-	narrow(term: string): void {
-		this.show({ where: withTerm(this.session.view.where, term) });
+	/** A table or an op by itself is chosen as by its own switch; all else goes into the filter's text. */
+	narrow(term: string, how: 'only' | 'not' = 'only'): void {
+		const { view, tables } = this.session;
+		const said = split(term, tables);
+		if (said.ok && said.filter.where === undefined) {
+			const { tables: [table] = [], ops: [op] = [] } = said.filter;
+			if (table) return this.choose(table, how);
+			if (op) return this.chooseOp(op, how);
+		}
+		this.show({ where: withTerm(view.where, how === 'not' ? negated(term) : term) });
 	}
 
 	moveSpan(by: number): void {
@@ -97,7 +107,7 @@ export class Screen {
 	replayLast(ms: number): void {
 		const { player, present } = this.session;
 		const to = Math.floor(present.now());
-		this.show({ past: { from: to - ms, to, at: to - ms } }, player.stretch !== null);
+		this.show({ past: { from: to - ms, to, at: to - ms, place: null } }, player.stretch !== null);
 		player.playWhenOpen = true;
 	}
 
@@ -116,7 +126,7 @@ export class Screen {
 		player.goToWhenOpen = change;
 		const from = at - AROUND_MS;
 		const to = Math.max(at + 1, Math.min(at + AROUND_MS, Math.floor(present.now())));
-		this.show({ past: { from, to, at } });
+		this.show({ past: { from, to, at, place: null } });
 	}
 
 	goLive(): void {

@@ -1,6 +1,6 @@
 /** Copying where the browser gives a page no clipboard: plain http from another machine. */
 import type { Page } from '@playwright/test';
-import { expect, insertBooks, lines, open, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 /** What the clipboard holds, by pasting it: the page cannot read it. */
 async function pasted(page: Page): Promise<string> {
@@ -25,16 +25,16 @@ test('everything that copies still does, and keeps the focus where it was', asyn
 	void rowcast;
 	const problems = await open(page);
 	await insertBooks(db, 1, 1);
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	const button = detail.getByRole('button', { name: 'JSON', exact: true });
 	await button.click();
 	await expect(detail.getByRole('status')).toHaveText('Copied JSON');
 	await expect(button).toBeFocused();
 	expect(await pasted(page)).toContain('9007199254740993');
-	await detail.getByRole('button', { name: 'SQL undo of the transaction' }).click();
-	await expect(detail.getByRole('status')).toHaveText('Copied the undo of 1 change');
-	expect(await pasted(page)).toContain('delete from');
+	await detail.getByRole('button', { name: 'SQL do' }).click();
+	await expect(detail.getByRole('status')).toHaveText('Copied SQL');
+	expect(await pasted(page)).toContain('insert into');
 	await detail.getByRole('button', { name: 'Close detail' }).click();
 	await expect(page).not.toHaveURL(/row=/);
 
@@ -61,7 +61,7 @@ test('a browser that refuses is told', async ({ page, rowcast, db }) => {
 	void rowcast;
 	await open(page);
 	await insertBooks(db, 1, 1);
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	await page.evaluate(() => (document.execCommand = () => false));
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	await detail.getByRole('button', { name: 'SQL do' }).click();

@@ -1,5 +1,5 @@
 /** What the screen leaves out, narrows or cannot show: it says so, and offers the rest. */
-import { counter, expect, hasBar, insertBooks, lines, open, test } from '../support/page.ts';
+import { counter, expect, hasBar, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 test('the rows that a large transaction leaves out are loaded page by page, where they belong', async ({
 	page,
@@ -10,7 +10,7 @@ test('the rows that a large transaction leaves out are loaded page by page, wher
 	await open(page);
 	await db.query(`insert into "Book" select n, 'n ' || n, 1, 1, null from generate_series(1, 2500) n`);
 	await expect(lines(page).first()).toContainText('×2,500');
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	const offer = lines(page).filter({ hasText: 'before these are not shown' });
 	await expect(offer).toHaveText(/^\s*2,300 before .*load 1,000/);
 	const place = await offer.boundingBox();
@@ -119,6 +119,15 @@ test('a link to what is not there says what is missing and shows the rest', asyn
 	await expect(lines(page)).toHaveCount(2);
 	await open(page, '/?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z');
 	await expect(feed).toContainText('The log holds nothing of this time');
+	await open(page, `/?from=${to}&to=${from}`);
+	await expect(feed).toContainText('The time of this link does not end after it begins: showing the present');
+	await expect(lines(page)).toHaveCount(2);
+	await open(page, `/?from=yesterday&to=${to}&table=public.Book`);
+	await expect(feed).toContainText('The time of this link cannot be read: showing the present');
+	await expect(lines(page)).toHaveCount(2);
+	// Until one goes on to another view.
+	await page.keyboard.press(']');
+	await expect(feed).not.toContainText('of this link');
 });
 
 test('a filter that does not parse points at the place, and the last good view stays', async ({

@@ -1,6 +1,6 @@
 /** What was before the page was opened: it is reached, whole, and nothing is said of it that is not so. */
 import type pg from 'pg';
-import { expect, insertBooks, lines, open, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 const batch = (db: pg.Client, from: number, to: number) =>
 	db.query(`insert into "Book" select n, 'n ' || n, 1, 1, null from generate_series($1::int, $2::int) n`, [
@@ -46,7 +46,7 @@ test('a batch that is more than a page of history does not claim to be whole unt
 		await expect(card).toContainText(/Book ×[\d,]+\+/, { timeout: 2000 });
 	}).toPass();
 	await expect(card).toContainText('there may be more of it');
-	await card.click();
+	await openLine(card);
 	const offer = lines(page).filter({ hasText: 'before these' });
 	await expect(async () => {
 		if ((await offer.count()) > 0) await offer.click({ timeout: 1000 });
@@ -79,7 +79,7 @@ test('what one reads keeps its place while older rows of its transaction come in
 		await open(page);
 		await expect(lines(page).first()).toContainText(/×1,[\d]+\+/, { timeout: 2000 });
 	}).toPass();
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	await expect(lines(page).nth(1)).toContainText('before these');
 	const last = lines(page).filter({ hasText: 'Book 3996' });
 	await page.locator('[data-ready]').evaluate((scroller) => scroller.scrollTo(0, scroller.scrollHeight));

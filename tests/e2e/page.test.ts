@@ -1,6 +1,6 @@
 import AxeBuilder from '@axe-core/playwright';
 import pg from 'pg';
-import { counter, expect, insertBooks, lines, open, table, test } from '../support/page.ts';
+import { counter, expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
 test('a row written in SQL appears, and its counter counts it', async ({ page, rowcast, db }) => {
 	void rowcast;
@@ -115,7 +115,7 @@ test('with a row open the keyboard goes from row to row, over what is folded', a
 	await expect(lines(page)).toHaveCount(3);
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	const chosen = page.locator('article[data-selected]');
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	await expect(detail).toContainText('Book number 2');
 	await page.keyboard.press('j');
 	await expect(detail).toContainText('Book number 1');
@@ -124,7 +124,7 @@ test('with a row open the keyboard goes from row to row, over what is folded', a
 	await page.keyboard.press('j');
 	await expect(chosen).toContainText('Book 1');
 	// What opens beside it leaves it the chosen one, and is gone through from then on.
-	await lines(page).nth(1).click();
+	await openLine(lines(page).nth(1));
 	await expect(lines(page).nth(2)).toContainText('Book 11');
 	await expect(chosen).toContainText('Book 1');
 	await page.keyboard.press('k');
@@ -149,7 +149,7 @@ test('a transaction is one card, a batch folds, references stand under their cau
 	await db.query(`update "User" set name = 'Jane Austen' where id = 1`);
 	await expect(lines(page).nth(1)).toContainText('Book ×30');
 	await expect(lines(page).nth(1)).toContainText('via authorId');
-	await lines(page).nth(2).click();
+	await openLine(lines(page).nth(2));
 	await expect(lines(page).nth(3)).toContainText('“n 1”');
 });
 
@@ -316,7 +316,7 @@ test.describe('on a phone', () => {
 		expect((await edges('.strip .controls'))[1]).toBe(378);
 		expect((await edges('h1'))[0]).toBe(12);
 		expect((await edges('.ledger .stance'))[0]).toBe(12);
-		await line.click();
+		await openLine(line);
 		expect((await edges('.detail h2'))[0]).toBe(12);
 	});
 });

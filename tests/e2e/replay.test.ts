@@ -1,5 +1,5 @@
 /** Replay: all that shows a moment of the past shows the same moment. */
-import { counter, expect, feed, insertBooks, lines, open, test } from '../support/page.ts';
+import { counter, expect, feed, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 test('feed, counters and time travel agree at a playhead, of a log that nobody watched', async ({
 	page,
@@ -75,12 +75,96 @@ test('stepping back into a transaction and on shows each of its rows once', asyn
 	expect(problems).toEqual([]);
 });
 
-test('the bar of a replay says that it is one, and of which day', async ({ page, rowcast }) => {
+test('a link opens at the very change where the playhead stood, and so do Back and Forward', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	const from = new Date(Date.now() - 60_000).toISOString();
+	await insertBooks(db, 1, 1);
+	await db.query(`insert into "User" select i, 'U' || i from generate_series(11, 14) i`);
+	await open(page);
+	const user = counter(page, 'User', 'INSERT');
+	// The log has it all by now: a stretch is of what it had when it was opened.
+	await expect(user).toHaveText('4');
+	const to = new Date(Date.now() + 2000).toISOString();
+	await open(page, `/?from=${from}&to=${to}`);
+	await expect(user).toHaveText('0');
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	await page.keyboard.press('n');
+	await expect(lines(page)).toHaveCount(1);
+	for (const shown of [1, 2]) {
+		await page.keyboard.press('n');
+		await expect(user).toHaveText(String(shown));
+	}
+	await expect(page).toHaveURL(/place=\d+-\d+/);
+	await page.reload();
+	await expect(user).toHaveText('2');
+	await expect(lines(page).filter({ hasText: 'User 1' })).toHaveCount(2);
+	await openLine(lines(page).filter({ hasText: 'User 12' }));
+	await expect(page).toHaveURL(/row=/);
+	const row = () => new URL(page.url()).searchParams.get('row');
+	const opened = row();
+	await page.keyboard.press('n');
+	await expect(user).toHaveText('3');
+	await expect(detail).toContainText('U13');
+	await expect.poll(row).not.toBe(opened);
+	await page.goBack();
+	await expect(user).toHaveText('2');
+	await expect(detail).toHaveCount(0);
+	await page.goForward();
+	await expect(user).toHaveText('3');
+	await expect(detail).toContainText('U13');
+	for (const left of [2, 1, 0]) {
+		await page.keyboard.press('p');
+		await expect(user).toHaveText(String(left));
+	}
+	await page.keyboard.press('p');
+	await expect(lines(page)).toHaveCount(0);
+	await expect(page).toHaveURL(/place=/);
+	await page.reload();
+	await expect(page.getByText('Nothing has changed up to this moment')).toBeVisible();
+	await expect(lines(page)).toHaveCount(0);
+});
+
+test('a replay says that it is one, and of which day', async ({ page, rowcast }) => {
 	void rowcast;
 	await page.setViewportSize({ width: 1440, height: 900 });
-	await open(page, '/?from=2026-01-02T10:00:00Z&to=2026-01-02T10:05:00Z');
+	await page.clock.setFixedTime('2026-01-25T12:00:00Z');
+	await page.goto('/?from=2026-01-24T10:00:00Z&to=2026-01-24T10:05:00Z');
 	const bar = page.getByRole('region', { name: 'Replay' });
+	await expect(page.locator('header')).toContainText('Replaying 24 Jan, 10:00:00 to 10:05:00');
 	await expect(bar).toContainText('Replay of the past');
-	await expect(bar).toContainText('02/01/2026, 10:00:00');
-	await expect(bar.getByText('of 10:00:00–10:05:00')).toBeVisible();
+	await expect(bar.locator('.moment')).toHaveText(
+		/^24 Jan, 10:00:00\s+of 24 Jan, 10:00:00 to 10:05:00 · 5 min$/
+	);
+	await page.goto('/?from=2026-01-24T23:58:00Z&to=2026-01-25T00:03:00Z');
+	await expect(page.locator('header')).toContainText('Replaying 24 Jan, 23:58:00 to 25 Jan, 00:03:00');
+	await page.goto('/?from=2026-01-25T10:00:00Z&to=2026-01-25T10:05:00Z');
+	await expect(page.locator('header')).toContainText('Replaying 10:00:00 to 10:05:00');
+	await expect(bar.locator('.moment')).toHaveText(/^10:00:00\s+of 10:00:00 to 10:05:00 · 5 min$/);
 });
+
+for (const [name, viewport] of [
+	['a wide window', { width: 1440, height: 900 }],
+	['a phone', { width: 390, height: 844 }]
+] as const)
+	test(`on ${name} a replay is told across the whole of it, above and below what is shown`, async ({
+		page,
+		rowcast
+	}) => {
+		void rowcast;
+		await page.setViewportSize(viewport);
+		await page.goto('/?from=2026-01-24T10:00:00Z&to=2026-01-24T10:05:00Z');
+		await expect(page.locator('header').getByText(/^Replaying .*10:00:00 to 10:05:00$/)).toBeVisible();
+		const bar = page.getByRole('region', { name: 'Replay' });
+		const banner = bar.locator('.banner');
+		await expect(banner).toContainText('Replay');
+		expect(await banner.evaluate((element) => element.getBoundingClientRect().width)).toBe(viewport.width);
+		await expect(banner.getByText('10:00:00').first()).toBeInViewport({ ratio: 1 });
+		await expect(banner.getByRole('button', { name: 'Back to live' })).toBeInViewport({ ratio: 1 });
+		for (const button of await bar.getByRole('button').all())
+			await expect(button).toBeInViewport({ ratio: 1 });
+		expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(viewport.width);
+	});

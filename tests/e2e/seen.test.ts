@@ -1,6 +1,6 @@
 /** What the page says in words and figures, and what it keeps to: the locale, the theme, the width, less motion. */
 import AxeBuilder from '@axe-core/playwright';
-import { counter, expect, insertBooks, lines, open, table, test } from '../support/page.ts';
+import { counter, expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
 test('of more than one reads, it says how much is shown', async ({ page, rowcast, db }) => {
 	void rowcast;
@@ -85,7 +85,7 @@ test.describe('in German', () => {
 		await expect(lines(page).first()).toContainText('Book ×1.500');
 		await expect(table(page, 'Book')).toContainText('100 %');
 		await insertBooks(db, 2001, 2001);
-		await lines(page).filter({ hasText: 'Book 2001' }).click();
+		await openLine(lines(page).filter({ hasText: 'Book 2001' }));
 		// The row's own values are not figures of the page: they stay as they are stored.
 		await expect(page.getByRole('complementary')).toContainText('9007199254740993');
 		await expect(page.getByRole('complementary')).toContainText('9.50');
@@ -110,7 +110,7 @@ test('a long value is cut until all of it is asked for', async ({ page, rowcast,
 	void rowcast;
 	await open(page);
 	await db.query(`insert into "Book" (id, title) values (1, repeat('word ', 400) || 'end')`);
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	const panel = page.getByRole('tabpanel');
 	await expect(panel).not.toContainText('word end');
 	await panel.getByRole('button', { name: 'load all 2,003 characters' }).click();
@@ -130,7 +130,7 @@ test('a table that changes its shape has a line, which an open row passes over',
 	await expect(lines(page).first()).toContainText('Book has a new column shelf (text)');
 	await insertBooks(db, 2, 2);
 	await expect(lines(page)).toHaveCount(3);
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	await page.keyboard.press('j');
 	await expect(page.getByRole('complementary')).toContainText('Book number 1');
 	await expect(page.locator('article[data-selected]')).toContainText('Book number 1');
@@ -160,6 +160,7 @@ for (const [name, viewport, colorScheme] of [
 	test.describe(name, () => {
 		test.use({ viewport, colorScheme });
 		test(`axe finds nothing in what opens, folds and goes away: ${name}`, async ({ page, rowcast, db }) => {
+			test.slow();
 			void rowcast;
 			const check = async (state: string) => {
 				const { violations } = await new AxeBuilder({ page }).analyze();
@@ -170,7 +171,7 @@ for (const [name, viewport, colorScheme] of [
 				insert into "Book" select n, 'n', 1, 1, null from generate_series(1, 8) n;
 				update "Book" set price = 2 where id = 1;
 				commit`);
-			await lines(page).filter({ hasText: 'commit' }).click();
+			await openLine(lines(page).filter({ hasText: 'commit' }));
 			await expect(
 				lines(page)
 					.filter({ hasText: /Book\s*×8\s*folded|Book ×8/ })
@@ -189,7 +190,7 @@ for (const [name, viewport, colorScheme] of [
 			await expect(page.getByRole('button', { name: /1 waiting/ })).toBeVisible();
 			await check('paused');
 			await page.keyboard.press('.');
-			await lines(page).filter({ hasText: 'Book 20' }).click();
+			await openLine(lines(page).filter({ hasText: 'Book 20' }));
 			for (const tab of ['Related', 'Life', 'Raw']) {
 				await page.getByRole('tab', { name: tab }).click();
 				await check(tab);

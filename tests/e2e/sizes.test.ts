@@ -2,7 +2,7 @@
 import AxeBuilder from '@axe-core/playwright';
 import type { Locator } from '@playwright/test';
 import pg from 'pg';
-import { counter, expect, insertBooks, lines, open, table, test as base } from '../support/page.ts';
+import { counter, expect, insertBooks, lines, open, openLine, table, test as base } from '../support/page.ts';
 
 const test = base.extend({
 	database: async ({ database }, use) => {
@@ -24,10 +24,10 @@ test('rows that a foreign key deleted stand under their cause', async ({ page, r
 	await db.query(`delete from "Book"`);
 	const card = lines(page).first();
 	await expect(card).toContainText('6 rows');
-	await card.click();
+	await openLine(card);
 	await expect(lines(page).nth(2)).toContainText(/delete\s*Review ×3\s*via bookId/);
 	await expect(lines(page).nth(4)).toContainText(/delete\s*Review 4/);
-	await lines(page).nth(2).click();
+	await openLine(lines(page).nth(2));
 	await expect(lines(page).nth(5)).toContainText(/delete\s*Review 3/);
 });
 
@@ -125,7 +125,7 @@ test.describe('the colours of the system', () => {
 		const bar = (name: string) => table(page, name).evaluate((row) => getComputedStyle(row).borderLeftWidth);
 		await expect.poll(() => bar('Book')).toBe('3px');
 		expect(await bar('User')).toBe('0px');
-		await lines(page).first().click();
+		await openLine(lines(page).first());
 		await page.getByRole('button', { name: 'Close detail' }).click();
 		const frame = (line: Locator) => line.evaluate((element) => getComputedStyle(element).outlineStyle);
 		expect(await frame(lines(page).first())).toBe('solid');

@@ -1,6 +1,6 @@
 /** What one takes along: files, the undo of a transaction, a link to a row; and stepping through the past. */
 import { readFile } from 'node:fs/promises';
-import { expect, insertBooks, lines, open, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 test('what is shown is saved as a file', async ({ page, rowcast, db }) => {
 	void rowcast;
@@ -17,7 +17,7 @@ test('what is shown is saved as a file', async ({ page, rowcast, db }) => {
 	expect(JSON.parse(file)).toMatchObject({ op: 'INSERT', table: 'Book', key: { id: '3' } });
 });
 
-test('a transaction is undone by the script that is copied, whatever the view leaves out of it', async ({
+test('a transaction is undone by the script of its dialog, whatever the view leaves out of it, once its rows are compared', async ({
 	page,
 	context,
 	rowcast,
@@ -29,10 +29,26 @@ test('a transaction is undone by the script that is copied, whatever the view le
 	await db.query(
 		`begin; insert into "User" values (3, 'Ann'); insert into "Book" values (1, 'A', 1, 1, 3); commit`
 	);
-	await lines(page).first().click();
-	await page.getByRole('button', { name: 'SQL undo of the transaction' }).click();
-	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
-	await expect(detail.getByRole('status')).toContainText('Copied the undo of 2 changes');
+	await openLine(lines(page).first());
+	const whole = page.getByRole('button', { name: 'SQL undo of the transaction' });
+	await whole.click();
+	const sheet = page.getByRole('dialog', { name: 'SQL that would undo 2 changes' });
+	await expect(sheet).toContainText('No row has changed since');
+	await sheet.getByRole('button', { name: 'Close' }).click();
+	await expect(whole).toBeFocused();
+	await db.query(`update "Book" set title = 'B'`);
+	await whole.click();
+	await expect(sheet).toContainText('Book 1: update at');
+	await sheet.getByRole('button', { name: 'Close' }).click();
+	await page.getByRole('button', { name: 'SQL undo', exact: true }).click();
+	await expect(page.getByRole('dialog', { name: 'SQL that would undo 1 change' })).toContainText(
+		'Book 1: update at'
+	);
+	await page.keyboard.press('Escape');
+	await db.query(`update "Book" set title = 'A'`);
+	await whole.click();
+	await sheet.getByRole('button', { name: 'Copy' }).click();
+	await expect(sheet).toContainText('Copied');
 	await db.query(await page.evaluate(() => navigator.clipboard.readText()));
 	const { rows } = await db.query(
 		`select (select count(*) from "Book") + (select count(*) from "User") as n`
@@ -84,14 +100,14 @@ test('a link opens the same row, Back closes it', async ({ page, rowcast, db }) 
 	await open(page);
 	await insertBooks(db, 1, 3);
 	await expect(lines(page)).toHaveCount(3);
-	await lines(page).nth(1).click();
+	await openLine(lines(page).nth(1));
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	await expect(page).toHaveURL(/row=/);
 	await page.reload();
 	await expect(detail).toContainText('Book 2');
 	await page.keyboard.press('Escape');
 	await expect(page).not.toHaveURL(/row=/);
-	await lines(page).nth(2).click();
+	await openLine(lines(page).nth(2));
 	await expect(detail).toContainText('Book 1');
 	await expect(page).toHaveURL(/row=/);
 	await page.goBack();

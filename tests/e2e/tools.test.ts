@@ -1,5 +1,5 @@
 import { startRowcast } from '../support/rowcast.ts';
-import { counter, expect, hasBar, insertBooks, lines, open, table, test } from '../support/page.ts';
+import { counter, expect, hasBar, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
 test('the chart draws what happens, as it happens', async ({ page, rowcast, db }) => {
 	void rowcast;
@@ -81,12 +81,12 @@ test('a value in the detail narrows to it; related rows are a click away', async
 	await open(page);
 	await insertBooks(db, 1, 2);
 	await expect(lines(page)).toHaveCount(2);
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	await detail.getByRole('button', { name: 'Only rows where title has this value' }).click();
 	await expect(lines(page)).toHaveCount(1);
 	await expect(lines(page).first()).toContainText('Book 2');
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	await detail.getByRole('tab', { name: 'Related' }).click();
 	await detail.getByRole('button', { name: /User/ }).click();
 	await expect(page).toHaveURL(/table=public\.User/);
@@ -158,7 +158,7 @@ test.describe('on a phone', () => {
 		await table(page, 'Book').click();
 		await expect(table(page, 'Book')).toBeHidden();
 		await expect(lines(page)).toHaveCount(2);
-		await lines(page).first().click();
+		await openLine(lines(page).first());
 		const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 		await expect(detail).toBeVisible();
 		expect((await detail.boundingBox())!.width).toBe(390);

@@ -1,7 +1,7 @@
 /** Time travel: a table as it was, a row's life, the undo of a chosen set, views by name. */
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
-import { expect, insertBooks, lines, open, table, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
 const rows = (page: Page) => page.getByRole('region', { name: 'Rows' }).locator('tbody tr');
 
@@ -79,7 +79,7 @@ test('a row’s life plays as a film, and sets the playhead', async ({ page, row
 		await db.query(`update "Book" set price = $1 where id = 1`, [price]);
 	await open(page);
 	await expect(lines(page)).toHaveCount(4);
-	await lines(page).first().click();
+	await openLine(lines(page).first());
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	await detail.getByRole('tab', { name: 'Life' }).click();
 	const film = detail.getByRole('group', { name: 'The row’s life' });
@@ -135,7 +135,7 @@ test('a chosen set is undone by its script, and rows that changed since are told
 	// The book before the user that it references.
 	await bar.getByRole('button', { name: 'Clear' }).click();
 	await expect(bar).toHaveCount(0);
-	await lines(page).nth(1).click();
+	await openLine(lines(page).nth(1));
 	await page.keyboard.press('Escape');
 	await page.keyboard.press('x');
 	await lines(page).nth(0).getByRole('checkbox', { includeHidden: true }).click();

@@ -1,5 +1,5 @@
 /** The undo of what was picked. */
-import { expect, lines, open, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
 test('a picked transaction that is not here whole says how much of it is', async ({ page, rowcast, db }) => {
 	void rowcast;
@@ -12,4 +12,23 @@ test('a picked transaction that is not here whole says how much of it is', async
 	await bar.getByRole('button', { name: 'SQL that would undo these' }).click();
 	const sheet = page.getByRole('dialog', { name: 'SQL that would undo 200 of 3,000 changes' });
 	await expect(sheet).toContainText('It leaves out 2,800 more changes of the same transactions.');
+});
+
+test('what foreign keys would take along is told beside the script, and in it', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await db.query(`create table review (id int primary key, book int references "Book" on delete cascade)`);
+	await open(page);
+	await expect(table(page, 'review').locator('[data-count="INSERT"]')).toBeVisible();
+	await insertBooks(db, 1, 1);
+	await openLine(lines(page).first());
+	await page.getByRole('button', { name: 'SQL undo', exact: true }).click();
+	const sheet = page.getByRole('dialog', { name: 'SQL that would undo 1 change' });
+	const note =
+		'Rows of review that point at a deleted row of Book by then are deleted with it: on delete cascade.';
+	await expect(sheet.getByRole('listitem')).toHaveText(note);
+	await expect(sheet.getByRole('region', { name: 'SQL' })).toContainText(`-- ${note}`);
 });

@@ -1,5 +1,5 @@
 /** The detail: what changed inside a document, values that the log holds in part, the way back to the feed. */
-import { expect, insertBooks, lines, open, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 test('a document is told by the paths that changed', async ({ page, rowcast, db }) => {
 	void rowcast;
@@ -8,7 +8,7 @@ test('a document is told by the paths that changed', async ({ page, rowcast, db 
 	await open(page);
 	await expect(page.locator('nav [data-table="doc"] [data-count="INSERT"]')).toBeVisible();
 	await db.query(`update doc set meta = jsonb_set(meta, '{dim,h}', '3')`);
-	await lines(page).filter({ hasText: 'update' }).first().click();
+	await openLine(lines(page).filter({ hasText: 'update' }).first());
 	const panel = page.getByRole('tabpanel');
 	await expect(panel.locator('dd').first()).toHaveText(
 		/^\s*dim\.h before\s*2\s*→ after\s*3\s*\+ 2 the same\s*$/
@@ -29,7 +29,7 @@ test('of a value that is too large for the log, it is told how large it is', asy
 	await db.query(
 		`insert into long select 1, string_agg(md5(n::text), ''), jsonb_agg(md5(n::text)) from generate_series(1, 16000) n`
 	);
-	await lines(page).filter({ hasText: 'insert' }).first().click();
+	await openLine(lines(page).filter({ hasText: 'insert' }).first());
 	const panel = page.getByRole('tabpanel');
 	await expect(panel).toContainText(/c4ca4238.*… \d+ kB as stored: only its beginning is kept/);
 	await expect(panel).toContainText(/\d+ kB as stored: too large to be kept/);
@@ -45,7 +45,7 @@ test('closing the detail gives the keyboard back to its line', async ({ page, ro
 	await insertBooks(db, 1, 3);
 	await expect(lines(page)).toHaveCount(3);
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
-	await lines(page).nth(1).click();
+	await openLine(lines(page).nth(1));
 	await detail.getByRole('button', { name: 'Close detail' }).click();
 	await expect(lines(page).nth(1)).toBeFocused();
 	await page.keyboard.press('Enter');
@@ -66,7 +66,7 @@ test.describe('on a phone', () => {
 		await expect(page.locator(`nav [data-table="${name}"] [data-count="INSERT"]`)).toBeVisible();
 		await page.keyboard.press('Escape');
 		await db.query(`insert into ${name} values (4711)`);
-		await lines(page).filter({ hasText: 'insert' }).first().click();
+		await openLine(lines(page).filter({ hasText: 'insert' }).first());
 		const key = page.getByRole('complementary').locator('h2 .key');
 		await expect(key).toBeInViewport({ ratio: 1 });
 	});

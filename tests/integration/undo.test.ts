@@ -6,7 +6,7 @@ import type { Change, TableInfo } from '../../src/lib/protocol.ts';
 import { makeCatalog } from '../../src/lib/server/catalog.ts';
 import type { Relations } from '../../src/lib/server/types.ts';
 import { connectionOptions } from '../../src/lib/server/pool.ts';
-import { redoSql, undoSql } from '../../src/lib/sql.ts';
+import { redoSql } from '../../src/lib/sql.ts';
 import { conflictText, isConflict, keyNow, planUndo, undoScript } from '../../src/lib/undo.ts';
 import { majors, useDatabase } from '../support/database.ts';
 import { openLog, watchAll, type Log } from '../support/follow.ts';
@@ -345,12 +345,12 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			(await client.query('select to_json(one)::text from awkward.one order by 1')).rows;
 		const both = await state();
 		const [change] = await log.changes();
-		await client.query(undoSql(change!, info)!);
+		await client.query(undoScript(planUndo([change!], [info])));
 		expect(await state()).toEqual(both.filter(({ to_json }) => !to_json.includes('1.1')));
 		await client.query(redoSql(change!, info)!);
 		expect(await state()).toEqual(both);
 		const [removed] = await transaction(['delete from awkward.one where r = 1.1::real']);
-		await client.query(undoSql(removed!, info)!);
+		await client.query(undoScript(planUndo([removed!], [info])));
 		expect(await state()).toEqual(both);
 		await client.query(redoSql(removed!, info)!);
 		expect(await state()).toHaveLength(1);
@@ -384,6 +384,36 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		);
 		await client.query('rollback');
 		expect(await state()).toEqual(before);
+	});
+
+	test('what foreign keys take along of rows that came since is said, and so it is', async () => {
+		await client.query(`drop schema if exists along cascade; create schema along; set search_path = along;
+			create table trunk (id int primary key);
+			create table branch (id int primary key, trunk int references trunk on delete cascade);
+			create table leaf (id int primary key, branch int references branch on delete set null);
+			create table nest (id int primary key, branch int default null references branch on delete set default);
+			create table fence (id int primary key, trunk int references trunk);
+			reset search_path`);
+		await client.query('select rowcast.watch_all()');
+		await catalog.refresh();
+		await log.changes();
+		const changes = await transaction(['insert into along.trunk values (1)']);
+		await client.query(`insert into along.branch values (1, 1); insert into along.leaf values (1, 1);
+			insert into along.nest values (1, 1)`);
+		const plan = planUndo(changes, catalog.tables());
+		expect(plan.problems).toEqual([]);
+		expect(plan.notes).toEqual([
+			'Rows of along.branch that point at a deleted row of along.trunk by then are deleted with it: on delete cascade.',
+			'Rows of along.leaf that point at a deleted row of along.branch by then are changed with it: on delete set null.',
+			'Rows of along.nest that point at a deleted row of along.branch by then are changed with it: on delete set default.'
+		]);
+		await client.query(undoScript(plan));
+		const { rows } = await client.query(
+			`select (select count(*) from along.branch) as branches, leaf.branch, nest.branch as nested from along.leaf, along.nest`
+		);
+		expect(rows).toEqual([{ branches: '0', branch: null, nested: null }]);
+		await client.query('drop schema along cascade');
+		await catalog.refresh();
 	});
 
 	test('what the log cannot bring back is said', async () => {

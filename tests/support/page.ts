@@ -1,5 +1,5 @@
 /** What a person sees of the page, by name. */
-import type { Page } from '@playwright/test';
+import type { Locator, Page } from '@playwright/test';
 import pg from 'pg';
 import { expect, test as base } from './e2e.ts';
 
@@ -24,6 +24,11 @@ export const test = base.extend({
 
 export const feed = (page: Page) => page.getByRole('feed');
 export const lines = (page: Page) => feed(page).getByRole('article');
+/** Opens or unfolds a line: by a click at its right, where none of its values is. */
+export async function openLine(line: Locator): Promise<void> {
+	const { width } = (await line.boundingBox())!;
+	await line.click({ position: { x: width - 16, y: 12 } });
+}
 export const table = (page: Page, name: string) => page.locator(`nav [data-table="${name}"]`);
 export const counter = (page: Page, name: string, op: string) =>
 	table(page, name).locator(`[data-count="${op}"]`);

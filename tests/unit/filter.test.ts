@@ -5,6 +5,8 @@ import { format } from '../../src/lib/filter/format.ts';
 import { parse } from '../../src/lib/filter/parse.ts';
 import { complete } from '../../src/lib/filter/complete.ts';
 import {
+	negated,
+	rowTerm,
 	toggleTerm,
 	valueTerm,
 	withOps,
@@ -14,6 +16,7 @@ import {
 } from '../../src/lib/filter/edit.ts';
 import { split } from '../../src/lib/filter/scope.ts';
 import { OPS, type TableInfo } from '../../src/lib/protocol.ts';
+import { change } from './support/changes.ts';
 
 const table = (schema: string, table: string, columns: Record<string, string>): TableInfo => ({
 	schema,
@@ -311,6 +314,22 @@ describe('edit', () => {
 		expect(withoutTerm('x:1 and op:insert y:2', 'op:insert')).toBe('x:1 y:2');
 		expect(withoutTerm('op:insert and y:2', 'op:insert')).toBe('y:2');
 		expect(toggleTerm(toggleTerm('x:1', 'op:insert'), 'op:insert')).toBe('x:1');
+	});
+
+	test('adds several terms side by side, each once, or leaves out what has them all', () => {
+		expect(withTerm('x:1 id:2', 'table:Book id:2')).toBe('x:1 id:2 table:Book');
+		expect(withTerm('-id:2', 'table:Book id:2')).toBe('table:Book id:2');
+		expect(withTerm('x:1', negated('table:Book id:2'))).toBe('x:1 -(table:Book id:2)');
+		expect(withTerm('x:1 price:9', negated('price:9'))).toBe('x:1 -price:9');
+	});
+
+	test('a click on a key narrows to its row; one that the log has not whole to nothing', () => {
+		const key = { id: '7', lang: 'en' };
+		const row = { key, after: '{"lang":"en","id":7,"n":1}' };
+		expect(rowTerm(change(row), tables)).toBe('table:Book lang:en id:7');
+		expect(rowTerm(change({ ...row, cut: ['lang'] }), tables)).toBeUndefined();
+		expect(rowTerm(change({ ...row, key: null }), tables)).toBeUndefined();
+		expect(rowTerm(change({ ...row, after: '{"lang":"[redacted]","id":7}' }), tables)).toBeUndefined();
 	});
 
 	test('chooses tables and ops', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Delay } from '../../src/lib/delay.ts';
-import { ago, axisRate, counted, duration, percent, rate } from '../../src/lib/format.ts';
+import { ago, axisRate, counted, duration, percent, rate, stretchOf, when } from '../../src/lib/format.ts';
 
 test('durations in the two units that matter', () => {
 	expect([0, 850, 1200, 14_000, 200_000, 7_500_000, 273_600_000].map(duration)).toEqual([
@@ -12,6 +12,23 @@ test('durations in the two units that matter', () => {
 		'2 h 5 min',
 		'3 d 4 h'
 	]);
+});
+
+test('a moment of another day has its day, a stretch over midnight both', () => {
+	const at = (day: number, hour: number, year = 2026) => new Date(year, 10, day, hour).getTime();
+	const dated = (ms: number, names: Intl.DateTimeFormatOptions) =>
+		new Intl.DateTimeFormat(undefined, names).formatToParts(ms).map(({ value }) => value);
+	const today = at(25, 12);
+	expect(when(at(25, 10), today)).toBe('10:00:00');
+	const before = when(at(24, 10), today);
+	for (const part of dated(at(24, 10), { day: 'numeric', month: 'short' })) expect(before).toContain(part);
+	expect(before).toMatch(/10:00:00$/);
+	expect(when(at(24, 10, 2019), today)).toContain('19');
+	expect(stretchOf(at(25, 10), at(25, 11), today)).toBe('10:00:00 to 11:00:00');
+	expect(stretchOf(at(24, 10), at(24, 11), today)).toBe(`${before} to 11:00:00`);
+	const over = stretchOf(at(24, 10), at(25, 11), today);
+	for (const day of ['24', '25']) expect(over).toContain(day);
+	expect(over).toMatch(/10:00:00 to .+11:00:00$/);
 });
 
 test('how long ago, in one unit', () => {

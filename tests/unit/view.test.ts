@@ -46,8 +46,31 @@ test('a table without a schema is a public one', () => {
 });
 
 test('what cannot be read is left at its default', () => {
-	const view = parseView(new URLSearchParams('table=a.b.c&op=explode&span=9y&from=yesterday&to=x'));
-	expect(view).toEqual(plain);
+	expect(parseView(new URLSearchParams('table=a.b.c&op=explode&span=9y&row=x'))).toEqual(plain);
+});
+
+test.each([
+	['from=yesterday&to=x', 'The time of this link cannot be read: showing the present'],
+	['from=1&to=2', 'The time of this link cannot be read: showing the present'],
+	['at=2026-01-02T10:00:00Z', 'The time of this link cannot be read: showing the present'],
+	[
+		'from=2026-01-02T10:00:00Z&to=%2B012026-01-02T10:00:00Z',
+		'The time of this link cannot be read: showing the present'
+	],
+	[
+		'from=2026-01-02T10:00:00Z&to=2026-01-02T09:00:00Z',
+		'The time of this link does not end after it begins: showing the present'
+	]
+])('a time that cannot be shown is told: %s', (address, unread) => {
+	expect(parseView(new URLSearchParams(address))).toEqual({ ...plain, unread });
+});
+
+test.each(['soon', '2026-01-02T11:00:00Z'])('a moment that is not within the time is told: %s', (at) => {
+	const { past, unread } = parseView(
+		new URLSearchParams({ from: '2026-01-02T10:00:00Z', to: '2026-01-02T10:30:00Z', at })
+	);
+	expect(past!.at).toBe(past!.from);
+	expect(unread).toBe('The moment of this link is not within its time: showing the start');
 });
 
 test('a table that the database does not have is told, and the rest is shown', () => {
@@ -77,6 +100,10 @@ test('leaving tables out asks for the others', () => {
 test('any view comes back from its address', () => {
 	const name = fc.string({ minLength: 1, maxLength: 63, unit: 'binary' });
 	const table = fc.record({ schema: name, table: name });
+	const position = fc.record({
+		tick: fc.nat().map(String),
+		seq: fc.bigInt({ min: 0n, max: 2n ** 96n }).map(String)
+	});
 	const view = fc.record({
 		tables: fc.array(table, { maxLength: 3 }),
 		without: fc.array(table, { maxLength: 3 }),
@@ -85,17 +112,22 @@ test('any view comes back from its address', () => {
 		span: fc.constantFrom(...SPANS),
 		past: fc.option(
 			fc
-				.tuple(fc.integer({ min: 0, max: 4e12 }), fc.integer({ min: 1, max: 1e9 }), fc.nat(100))
-				.map(([from, length, part]) => ({
+				.tuple(
+					fc.integer({ min: 0, max: 4e12 }),
+					fc.integer({ min: 1, max: 1e9 }),
+					fc.nat(100),
+					fc.option(position)
+				)
+				.map(([from, length, part, place]) => ({
 					from,
 					to: from + length,
-					at: from + Math.floor((length * part) / 100)
+					at: from + Math.floor((length * part) / 100),
+					place
 				}))
 		),
-		row: fc.option(
-			fc.record({ tick: fc.nat().map(String), seq: fc.bigInt({ min: 0n, max: 2n ** 96n }).map(String) })
-		),
-		then: fc.option(table)
+		row: fc.option(position),
+		then: fc.option(table),
+		unread: fc.constant(null)
 	});
 	fc.assert(
 		fc.property(view, (shown) => {

@@ -1,24 +1,48 @@
 /**
  * Changes to a filter's text by click: what a person typed stays as it was typed.
  */
+import { summarise, type ColumnChange } from '../change.ts';
 import { isNumber, type Term } from '../filter.ts';
 import { kindOf, unquote } from '../json.ts';
-import type { Op, TableName } from '../protocol.ts';
+import type { Change, Op, TableName } from '../protocol.ts';
 import { conjuncts, tableLabel } from './scope.ts';
 import { format, quoteName } from './format.ts';
 import { parse } from './parse.ts';
 
 /** The term for one value of a row, `json` being its JSON text: what a click on the value narrows to. */
-export function valueTerm(column: string, json: string | null): string {
+export function valueTerm(column: string, json: string | null, row: 'before' | null = null): string {
 	const text = json === null || json === 'null' ? null : kindOf(json) === 'string' ? unquote(json) : json;
 	const isText = text !== null && (kindOf(json!) === 'string' || !isNumber(text));
 	return format({
 		kind: 'compare',
-		column: { kind: 'column', row: null, name: column },
+		column: { kind: 'column', row, name: column },
 		comparison: '=',
 		value: text === null ? { kind: 'null' } : { kind: isText ? 'text' : 'number', text },
 		...NOWHERE
 	});
+}
+
+/** What the log has instead of a redacted value. */
+const REDACTED = '"[redacted]"';
+/** No more of a filter than leaves room for others. */
+const LONGEST = 1000;
+
+/** The term for a value that a line shows; undefined where the log has less than the value. */
+export function shownTerm(
+	{ name, cut, part }: ColumnChange,
+	json: string | null,
+	row: 'before' | null = null
+): string | undefined {
+	if (cut || part || json === null || json === REDACTED || json.length > LONGEST) return undefined;
+	return valueTerm(name, json, row);
+}
+
+/** The terms for one row, its table and its key; undefined where it has none that the log has whole. */
+export function rowTerm(change: Change, tables: readonly TableName[]): string | undefined {
+	const keys = summarise(change).keys.map((column) => shownTerm(column, column.after ?? column.before));
+	return keys.length > 0 && keys.every((term) => term !== undefined)
+		? [tableTerm(change, tables), ...keys].join(' ')
+		: undefined;
 }
 
 export function tableTerm(table: TableName, tables: readonly TableName[]): string {
@@ -38,9 +62,16 @@ export function hasTerm(text: string, term: string): boolean {
 	return outermost(text).some((each) => format(each) === term);
 }
 
-/** The filter narrowed by a term. One that contradicts it, `term` with or without -, goes. */
+/** All but what a term, or several side by side, selects. */
+export function negated(term: string): string {
+	return outermost(term).length > 1 ? `-(${term})` : `-${term}`;
+}
+
+/** The filter narrowed by a term, or several side by side. One that contradicts it, `term` with or without -, goes. */
 export function withTerm(text: string, term: string): string {
 	if (hasTerm(text, term)) return text;
+	const terms = outermost(term);
+	if (terms.length > 1) return terms.reduce((narrowed, each) => withTerm(narrowed, format(each)), text);
 	const narrowed = withoutTerm(text, term.startsWith('-') ? term.slice(1) : `-${term}`).trim();
 	if (narrowed === '') return term;
 	const parsed = parse(narrowed);

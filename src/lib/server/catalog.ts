@@ -95,11 +95,12 @@ const TABLES = `
 			where p.indrelid = w.oid and p.indisprimary and k.i <= p.indnkeyatts
 				and a.attrelid = w.oid and a.attnum = k.attnum), '[]'),
 		'references', coalesce((
-			select json_agg(json_build_object('constraint', c.conname, 'schema', n.nspname, 'table', f.relname,
+			select json_agg(json_strip_nulls(json_build_object('constraint', c.conname, 'schema', n.nspname, 'table', f.relname,
+				'onDelete', case c.confdeltype when 'c' then 'cascade' when 'n' then 'set null' when 'd' then 'set default' end,
 				'columns', (select json_agg(a.attname order by k.i) from unnest(c.conkey) with ordinality k(attnum, i)
 					join pg_attribute a on a.attrelid = c.conrelid and a.attnum = k.attnum),
 				'referenced', (select json_agg(a.attname order by k.i) from unnest(c.confkey) with ordinality k(attnum, i)
-					join pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.attnum)) order by c.conname)
+					join pg_attribute a on a.attrelid = c.confrelid and a.attnum = k.attnum))) order by c.conname)
 			from pg_constraint c join pg_class f on f.oid = c.confrelid join pg_namespace n on n.oid = f.relnamespace
 			where c.contype = 'f' and c.conrelid = w.oid and not f.relispartition), '[]')) as info
 	from rowcast.watchable() w left join rowcast.relation r on r.oid = w.oid

@@ -35,8 +35,8 @@ export class Player {
 	moves = $state(0);
 	/** Whether stretches in which nothing happens are passed over. */
 	skipsQuiet = $state(false);
-	/** Told where the playhead came to rest. */
-	onrest: (at: number) => void = () => {};
+	/** Told where the playhead came to rest; `place`: the position it stands at, where that is at a change. */
+	onrest: (at: number, place: Position | null) => void = () => {};
 	/** The stretch that is opened next begins to play. */
 	playWhenOpen = false;
 	/** The playhead goes to this change in the stretch that is opened next. */
@@ -70,8 +70,8 @@ export class Player {
 		return this.stretch?.from === from && this.stretch.to === to;
 	}
 
-	/** Opens a stretch with the playhead at its `at`, standing still. */
-	async open({ from, to, at }: Stretch): Promise<void> {
+	/** Opens a stretch with the playhead at its `at`, or its `place`, standing still. */
+	async open({ from, to, at, place }: Stretch): Promise<void> {
 		const wasPlaying = this.playing && this.shows({ from, to });
 		this.leave();
 		const opening = this.#opened;
@@ -94,7 +94,11 @@ export class Player {
 			this.goToWhenOpen = null;
 			const sought = this.at !== at;
 			if (wanted) await this.goTo(wanted);
-			else await this.#place(this.playWhenOpen && !sought ? counts.firstActivity() : this.at);
+			else
+				await this.#comeTo(
+					this.playWhenOpen && !sought ? counts.firstActivity() : this.at,
+					sought ? null : place
+				);
 			if (opening !== this.#opened) return;
 			if (sought && !wanted) this.#rested();
 			if (!whole) void this.#match(counts, filter);
@@ -139,15 +143,27 @@ export class Player {
 		} else this.play();
 	}
 
+	/** The position that it stands at, where that is at a change. */
+	get #stands(): Position | null {
+		return this.#stepped ? this.#projector!.reel.shown : null;
+	}
+
 	/** Where the playhead stands in the log: all that comes before this has happened. */
 	async position(): Promise<Position> {
-		const { reel } = this.#projector!;
-		return this.#stepped ? reel.shown : reel.endOf(this.at);
+		return this.#stands ?? this.#projector!.reel.endOf(this.at);
 	}
 
 	/** The rows that the stretch has in the chart's steps, beyond the playhead too. */
 	outline(): number[] | null {
 		return this.#projector?.counts.outline() ?? null;
+	}
+
+	/** Goes back to where it stood in this stretch. */
+	async moveTo({ at, place }: Stretch): Promise<void> {
+		if (!this.#projector || this.playing) return;
+		if (JSON.stringify([at, place]) === JSON.stringify([Math.floor(this.at), this.#stands])) return;
+		this.#unsettle();
+		await this.#comeTo(at, place);
 	}
 
 	/** Moves the playhead: the numbers at once, the ledger as soon as the hand rests. */
@@ -182,7 +198,7 @@ export class Player {
 		if (this.ledger.stance !== 'live') this.ledger.follow();
 		const newest = by > 0 ? await this.#forward(what) : await this.#back(what);
 		// An open detail goes along.
-		if (newest) await this.#stoodAt(detailed ? newest : null);
+		if (newest !== undefined) await this.#stoodAt(detailed ? newest : null);
 	}
 
 	/** Moves to just after a change of the stretch, and opens it. */
@@ -190,14 +206,23 @@ export class Player {
 		if (!this.stretch || !this.#projector) return;
 		this.pause();
 		this.#unsettle();
+		await this.#stand(Date.parse(change.at), after(change), change);
+	}
+
+	/** To a moment, or to a position where the stretch holds one. */
+	#comeTo(at: number, place: Position | null): Promise<void> {
+		return place && this.#projector!.reel.holds(place) ? this.#stand(at, place) : this.#place(at);
+	}
+
+	/** Stands at a position, as at the change before it. */
+	async #stand(at: number, place: Position, open: Change | null = null): Promise<void> {
 		const round = ++this.#round;
-		const shown = after(change);
-		const changes = await this.#projector.reel.before(shown);
+		const changes = await this.#projector!.reel.before(place);
 		if (round !== this.#round) return;
 		this.ledger.follow();
-		this.at = this.#within(Date.parse(change.at));
-		this.#rewind(changes, shown);
-		await this.#stoodAt(change);
+		this.at = this.#within(at);
+		this.#rewind(changes, place);
+		await this.#stoodAt(open);
 	}
 
 	async #stoodAt(open: Change | null): Promise<void> {
@@ -217,9 +242,10 @@ export class Player {
 
 	/** Not rounded up: what the playhead has not reached has not passed. */
 	#rested(): void {
-		this.onrest(Math.floor(this.at));
+		this.onrest(Math.floor(this.at), this.#stands);
 	}
 
+	/** The change that it came to; undefined where there is none. */
 	async #forward(what: 'change' | 'transaction'): Promise<Change | undefined> {
 		const { counts, reel } = this.#projector!;
 		const { at, changes } = await reel.step(what);
@@ -230,7 +256,8 @@ export class Player {
 		return changes.at(-1);
 	}
 
-	async #back(what: 'change' | 'transaction'): Promise<Change | undefined> {
+	/** The change that it came to, null before the first; undefined where it stood there. */
+	async #back(what: 'change' | 'transaction'): Promise<Change | null | undefined> {
 		const { reel } = this.#projector!;
 		const round = ++this.#round;
 		const held = await reel.before(reel.shown, MAX_CHANGES);
@@ -239,7 +266,7 @@ export class Player {
 		const first = held[run - 1];
 		if (!first) return;
 		const left = held.slice(run, run + 200);
-		const newest = left[0];
+		const newest = left[0] ?? null;
 		this.at = Math.min(this.at, this.#within(Date.parse(newest?.at ?? '') || 0));
 		this.#rewind(left, first);
 		return newest;
@@ -314,6 +341,7 @@ export class Player {
 		if (projector.over(this.at, this.speed)) {
 			this.board.beat++;
 			this.pause();
+			this.#rested();
 		} else this.#frame = requestAnimationFrame((later) => this.#advance(later));
 	}
 

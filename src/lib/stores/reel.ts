@@ -41,6 +41,11 @@ export class Reel {
 		return { tick: String(BigInt(this.rates.after) + 1n), seq: '0' };
 	}
 
+	/** Whether a position lies within the stretch. */
+	holds(position: Position): boolean {
+		return !isBefore(position, this.start) && !isBefore(endOfTick(this.rates.tick), position);
+	}
+
 	/** Whether a page is under way. */
 	get reading(): boolean {
 		return this.#reading;

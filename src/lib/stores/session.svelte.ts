@@ -7,7 +7,7 @@
 
 import { tableKey, tableLabel } from '../change.ts';
 import { connect, Refused, type Client, type Link } from '../client/index.ts';
-import { clockTime, duration, iso } from '../format.ts';
+import { duration, iso, stretchOf, when } from '../format.ts';
 import type { Gap, Hello, Position, State, TableInfo, TableName } from '../protocol.ts';
 import { differences } from '../schema.ts';
 import { filterOf, formatView, missingTables, parseView, type View } from '../view.ts';
@@ -96,10 +96,11 @@ export class Session {
 	get notice(): string | null {
 		const missing = missingTables(this.view, this.tables).map(tableLabel);
 		if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
+		if (this.view.unread) return this.view.unread;
 		if (this.lost) return 'The log no longer holds the row of this link';
 		if (this.player.stretch && this.player.empty) return 'The log holds nothing of this time';
 		if (this.player.stretch && this.player.since)
-			return `The log begins at ${clockTime(Date.parse(this.player.since))}`;
+			return `The log begins at ${when(Date.parse(this.player.since))}`;
 		return null;
 	}
 
@@ -147,6 +148,13 @@ export class Session {
 		const wasPast = this.player.stretch !== null;
 		this.player.leave();
 		if (wasPast || before !== JSON.stringify([this.filter, view.span.label])) void this.load();
+	}
+
+	/** Comes to an address: of it, what the screen else moves by itself, the playhead and the row that is open. */
+	async arrive({ past, row }: View): Promise<void> {
+		this.wanted = row;
+		if (past && this.player.shows(past)) await this.player.moveTo(past);
+		await this.openRow(row);
 	}
 
 	/** Opens the row that the address asks for, as soon as the view is there; null closes the one that is open. */
@@ -278,8 +286,8 @@ export class Session {
 		if (!this.link.up) return `Server away for ${duration(now - this.link.since)}, reconnecting`;
 		const since = duration(Math.max(0, now - Date.parse(this.state?.since ?? '')) || 0);
 		if (this.state?.database === 'disconnected') return `Database away for ${since}, reconnecting`;
-		if (this.player.stretch)
-			return `Replaying ${clockTime(this.player.stretch.from)} to ${clockTime(this.player.stretch.to)}`;
+		const { stretch } = this.player;
+		if (stretch) return `Replaying ${stretchOf(stretch.from, stretch.to)}`;
 		if (this.state?.database === 'catching-up') return `Catching up for ${since}`;
 		return 'Following';
 	}
