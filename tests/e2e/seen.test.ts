@@ -136,7 +136,7 @@ test('a table that changes its shape has a line, which an open row passes over',
 	await expect(page.locator('article[data-selected]')).toContainText('Book number 1');
 });
 
-for (const width of [900, 390])
+for (const width of [900, 720, 390])
 	test.describe(`${width} px wide`, () => {
 		test.use({ viewport: { width, height: 700 } });
 		test(`how long a change takes to the screen is told: ${width} px`, async ({ page, rowcast, db }) => {

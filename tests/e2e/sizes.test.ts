@@ -49,7 +49,7 @@ for (const [name, viewport] of [
 			await page.keyboard.press('w');
 			await expect(page.locator('header')).toContainText(/shop_\d+ @/);
 			await expect(page.locator('nav [data-table]').first()).toHaveAttribute('data-table', 'Book');
-			for (const part of ['canvas', 'nav [data-table="User"]', 'header .lamps']) {
+			for (const part of ['canvas', 'nav [data-table="User"]', 'header .lamps', 'header .delay']) {
 				const box = (await page.locator(part).boundingBox())!;
 				expect(box.x).toBeGreaterThanOrEqual(0);
 				expect(box.x + box.width).toBeLessThanOrEqual(viewport.width);
