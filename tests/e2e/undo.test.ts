@@ -24,7 +24,7 @@ test('what foreign keys would take along is told beside the script, and in it', 
 	await open(page);
 	await expect(table(page, 'review').locator('[data-count="INSERT"]')).toBeVisible();
 	await insertBooks(db, 1, 1);
-	await openLine(lines(page).first());
+	await openLine(lines(page).filter({ hasText: 'Book number 1' }));
 	await page.getByRole('button', { name: 'SQL undo', exact: true }).click();
 	const sheet = page.getByRole('dialog', { name: 'SQL that would undo 1 change' });
 	const note =

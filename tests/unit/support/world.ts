@@ -231,7 +231,7 @@ export function problemsOf(peer: FakePeer, world: World, filter: Wanted['filter'
 	let before = 0;
 	for (const item of peer.log) {
 		if ('ack' in item) at = BigInt(item.ack.tick);
-		else if ('gap' in item) at = BigInt(item.gap.until);
+		else if ('gap' in item) [at, before] = [BigInt(item.gap.until), 0];
 		else {
 			const { from, tick, counts, changes, omitted, more } = item.tick;
 			if (BigInt(from) !== at) problems.push(`a message from ${from} follows tick ${at}`);
