@@ -126,6 +126,32 @@ describe('subscribe', () => {
 		expect(it.ticks[1]).toMatchObject({ omitted: 5990, remainder: 5990 });
 	});
 
+	test('history reaches as far as the rates tell, however lately it was written', async () => {
+		const it = await viewer();
+		await sql('create table lately (id int primary key)');
+		await it.until('it is watched', ({ tables }) =>
+			tables.some(({ table, watched }) => watched && table === 'lately')
+		);
+		const filter = { tables: [{ schema: 'public', table: 'lately' }] };
+		const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+		await it.subscribe();
+		let written = false;
+		const writing = (async () => {
+			for (let i = 0; i < 60; i++)
+				await sql(`insert into lately select i from generate_series(${i * 500 + 1}, ${i * 500 + 500}) i`);
+			written = true;
+		})();
+		while (!written) {
+			const rates = await it.ask('rates', { from: day(-1), to: day(1), buckets: 1, filter });
+			if (!rates.ok) continue;
+			const before = { tick: String(BigInt(rates.tick) + 1n), seq: '0' };
+			const history = await it.ask('history', { filter, before, limit: 1 });
+			if (!history.ok) continue;
+			expect(history.changes[0]?.key?.id ?? '0').toBe(String(rates.series[0]?.rows[0] ?? 0));
+		}
+		await writing;
+	});
+
 	test('resumes after a cut without a hole or a double', async () => {
 		const first = await viewer();
 		await first.subscribe();

@@ -65,7 +65,7 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 		async rates(message) {
 			const wanted = messages.parse(messages.rates, message);
 			known(wanted.filter);
-			return queue(async () => ({ ok: true, ...(await reader.rates(wanted)) }));
+			return queue(async () => ({ ok: true, ...(await reader.rates({ ...wanted, head: hub.head })) }));
 		},
 		async row(message) {
 			const wanted = messages.parse(messages.row, message);

@@ -20,9 +20,10 @@ type Row = [relation: string, letter: string, bucket: string, rows: string];
 export async function readRates(
 	{ read, countOf }: Log,
 	{ scope, condition }: Selection,
-	{ from, to, buckets, until }: RatesRequest
+	{ from, to, buckets, until, head: most }: RatesRequest & { head?: bigint }
 ): Promise<Omit<Rates, 'ok'>> {
-	const [bounds] = await read<string[]>('rates_bounds', RATES_BOUNDS, [from, to, until ?? null]);
+	const end = until === undefined || (most !== undefined && most < BigInt(until)) ? most : until;
+	const [bounds] = await read<string[]>('rates_bounds', RATES_BOUNDS, [from, to, end ?? null]);
 	const [after, tick, before, last, head] = bounds as [string, string, string, string, string];
 	const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
 	const where = condition(7);
@@ -47,8 +48,8 @@ export async function readRates(
 		if (none && until !== undefined) return [];
 		// A second that begins before the range's first tick has others in its sum.
 		const first = Math.max(microsOf(from), microsOf(before) + 1);
-		const end = Math.min(microsOf(to), until === undefined ? Infinity : microsOf(last) + 1);
-		const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, end);
+		const ended = Math.min(microsOf(to), until === undefined ? Infinity : microsOf(last) + 1);
+		const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, ended);
 		return read<Row>('rates', RATES, [
 			spans.map(({ bucket }) => bucket),
 			spans.map(({ seconds }) => seconds),

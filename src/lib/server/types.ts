@@ -99,7 +99,8 @@ export interface Reader {
 	changes(query: ChangesQuery): Promise<{ changes: Change[]; next: Position | null; selection: Selection }>;
 	/** Exact, of what matches, `where` included. */
 	matching(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
-	rates(query: RatesRequest & { filter: Filter }): Promise<Omit<Rates, 'ok'>>;
+	/** `head`: of no tick beyond it, as those may not have been handed on yet. */
+	rates(query: RatesRequest & { filter: Filter; head?: bigint }): Promise<Omit<Rates, 'ok'>>;
 	row(query: RowRequest): Promise<Change[]>;
 	/** Whether the change's transaction alone made its tick. */
 	alone(change: Change): Promise<boolean>;

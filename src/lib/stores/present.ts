@@ -43,20 +43,22 @@ export class Present {
 		const round = this.#round;
 		const client = this.client();
 		const now = this.now();
-		const counts = (from: number, to: number, buckets: number) =>
-			client.rates({ from: iso(from), to: iso(to), buckets, filter: { ...filter, where: undefined } });
+		const counts = (from: number, to: number, buckets: number, until?: string) =>
+			client.rates({ from: iso(from), to: iso(to), buckets, until, filter: { ...filter, where: undefined } });
 		const end = (Math.floor(now / stepMs) + 1) * stepMs;
 		try {
-			const [rates, recent, history] = await Promise.all([
-				counts(end - ms, end, ms / stepMs),
-				counts(now - RATE_STEP_MS * RATE_STEPS, now, RATE_STEPS),
-				client.history({ filter, limit: PAGE, order: 'desc' })
+			// All of it up to one tick, behind which it goes on: asked at once, each would end at its own.
+			const rates = await counts(end - ms, end, ms / stepMs);
+			const before = { tick: String(BigInt(rates.tick) + 1n), seq: '0' };
+			const [recent, history] = await Promise.all([
+				counts(now - RATE_STEP_MS * RATE_STEPS, now, RATE_STEPS, rates.tick),
+				client.history({ filter, limit: PAGE, order: 'desc', before })
 			]);
 			if (round !== this.#round) return false;
 			const { board } = this;
 			this.since = rates.since ?? null;
 			board.clear(stepMs, ms / stepMs, now);
-			const counted = history.changes.filter(({ tick }) => BigInt(tick) <= BigInt(rates.tick)).reverse();
+			const counted = history.changes.reverse();
 			if (keep) board.feed.catchUp(counted, performance.now());
 			else {
 				board.feed.reset(counted);
