@@ -6,7 +6,7 @@
  */
 
 import { tableKey } from './change.ts';
-import { OPS, type Count, type Op, type Series, type TableName } from './protocol.ts';
+import { OPS, type Count, type Op, type Rates, type Series, type TableName } from './protocol.ts';
 
 /** Rows by op. */
 export type Tallies = Record<Op, number>;
@@ -84,6 +84,14 @@ export class Buckets {
 				const at = from + i * stepMs;
 				if (value > 0 && at <= until) this.add(at, [{ schema, table, op, rows: value }]);
 			});
+		}
+	}
+
+	/** Takes over when tables were last written, of those that are counted. */
+	touch(last: NonNullable<Rates['last']>): void {
+		for (const { at, ...name } of last) {
+			const table = this.#tables.get(tableKey(name));
+			if (table) table.last = Math.max(table.last, Date.parse(at));
 		}
 	}
 

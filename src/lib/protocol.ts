@@ -220,6 +220,8 @@ export interface Rates {
 	tick: string;
 	/** When what the log holds begins, where that is after `from`. */
 	since?: string;
+	/** When tables were last written of which that is quickly found; without `where` only. */
+	last?: (TableName & { at: string })[];
 }
 export interface RowLife {
 	ok: true;

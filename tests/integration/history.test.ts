@@ -136,6 +136,27 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		return series;
 	}
 
+	test('rates tell when each table was last written', async () => {
+		const range = {
+			from: new Date(Date.now() - 2 * 86_400_000).toISOString(),
+			to: new Date(Date.now() + 60_000).toISOString()
+		};
+		for (const ops of [undefined, ['DELETE' as const]]) {
+			const { after, tick, last } = await reader.rates({ ...range, buckets: 1, filter: ops ? { ops } : {} });
+			const truth = await pool.query(
+				`select r.schema, r.name as table, floor(extract(epoch from (array_agg(t.at order by t.n desc))[1]) * 1000)::float8 as at from rowcast.tick_count c
+				join rowcast.tick t on t.n = c.tick join rowcast.relation r on r.id = c.relation
+				where t.n > $1 and t.n <= $2 and c.op <> 'R' and ($3::text[] is null or c.op::text = any ($3)) group by 1, 2 order by 2`,
+				[after, tick, ops ? ['D'] : null]
+			);
+			expect(truth.rows.length).toBeGreaterThan(0);
+			const told = last!
+				.map((each) => ({ ...each, at: Date.parse(each.at) }))
+				.sort((a, b) => (a.table < b.table ? -1 : 1));
+			expect(told).toEqual(truth.rows.map((each) => ({ ...each, at: Number(each.at) })));
+		}
+	});
+
 	async function expectExactRates(numRuns: number) {
 		const day = 86_400_000;
 		const start = Date.now() - day;

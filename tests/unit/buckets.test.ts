@@ -23,6 +23,19 @@ test('what is older than the window is not counted', () => {
 	expect(written(window.sums)).toBe(0);
 });
 
+test('a table was last written when it is told, not when its step began', () => {
+	const buckets = new Buckets(1000, 10, 20_000);
+	const name = { schema: 'public', table: 'Book' };
+	buckets.fill(15_000, 1000, [{ ...name, op: 'INSERT', rows: [2, 0, 1] }]);
+	expect(buckets.last(name)).toBe(17_000);
+	buckets.touch([
+		{ ...name, at: new Date(17_912).toISOString() },
+		{ schema: 'public', table: 'User', at: new Date(18_000).toISOString() }
+	]);
+	expect(buckets.last(name)).toBe(17_912);
+	expect(buckets.last({ schema: 'public', table: 'User' })).toBe(null);
+});
+
 test('a sparkline adds up to the rows written, references left out', () => {
 	const window = new Buckets(1000, 60, 60_000);
 	window.add(20_000, [{ ...book, op: 'INSERT', rows: 3 }]);

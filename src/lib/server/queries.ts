@@ -81,6 +81,16 @@ export const WRITERS = `
 	cross join lateral (select distinct xid from rowcast.between(p.snapshot, t.snapshot) limit $2) c
 	where t.n = $1`;
 
+/** When tables $1 were last written in the ticks ($2, $3] by ops $4, where one of their newest 100 ticks tells. */
+export const LAST = `
+	select r.id, ${ISO('t.at')} from unnest($1::int[]) r(id)
+	cross join lateral (
+		select n.tick from (
+			select tick, op from rowcast.tick_count where relation = r.id and tick > $2 and tick <= $3 order by tick desc limit 100) n
+		where n.op <> 'R' and ($4::text[] is null or n.op::text = any ($4::text[]))
+		order by n.tick desc limit 1) k
+	join rowcast.tick t on t.n = k.tick`;
+
 /** Whether transaction $2 alone has changes in tick $1: two looks into each index, however large it is. */
 export const ALONE = `
 	select not exists (select from rowcast.between(p.snapshot, t.snapshot) c where c.xid < $2::text::xid8)

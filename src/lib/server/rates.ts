@@ -1,6 +1,6 @@
 /** Counts over time: from the sums that the log keeps, or of what matches a condition, from the changes themselves. */
 import type { Count, Rates, RatesRequest, Series } from '../protocol.ts';
-import { RATES, RATES_BOUNDS, RATES_MATCHING } from './queries.ts';
+import { LAST, RATES, RATES_BOUNDS, RATES_MATCHING } from './queries.ts';
 import { isoOf, microsOf, spansOf } from './spans.ts';
 import type { Selection } from './types.ts';
 
@@ -24,7 +24,7 @@ export async function readRates(
 ): Promise<Omit<Rates, 'ok'>> {
 	const end = until === undefined || (most !== undefined && most < BigInt(until)) ? most : until;
 	const [bounds] = await read<string[]>('rates_bounds', RATES_BOUNDS, [from, to, end ?? null]);
-	const [after, tick, before, last, head] = bounds as [string, string, string, string, string];
+	const [after, tick, before, ended, head] = bounds as [string, string, string, string, string];
 	const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
 	const where = condition(7);
 	const none = BigInt(after) >= BigInt(tick);
@@ -41,15 +41,27 @@ export async function readRates(
 		series.set(key, one);
 	}
 	const since = Date.parse(before) > Date.parse(from) ? { since: before } : {};
-	return { from, stepMs, series: [...series.values()], after, tick, ...since };
+	const last =
+		where.sql === 'true' ? { last: await lastOf(new Set(rows.map(([relation]) => relation))) } : {};
+	return { from, stepMs, series: [...series.values()], after, tick, ...since, ...last };
+
+	async function lastOf(relations: Set<string>) {
+		const found = await read<[string, string]>('last', LAST, [[...relations], after, tick, scope[1]]);
+		return Promise.all(
+			found.map(async ([relation, at]) => {
+				const { schema, table } = await countOf(relation, 'I', '0');
+				return { schema, table, at };
+			})
+		);
+	}
 
 	async function summed() {
 		// Else there may be some all the same: the ticks of a time do not follow each other where the clock was set back.
 		if (none && until !== undefined) return [];
 		// A second that begins before the range's first tick has others in its sum.
 		const first = Math.max(microsOf(from), microsOf(before) + 1);
-		const ended = Math.min(microsOf(to), until === undefined ? Infinity : microsOf(last) + 1);
-		const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, ended);
+		const over = Math.min(microsOf(to), until === undefined ? Infinity : microsOf(ended) + 1);
+		const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, over);
 		return read<Row>('rates', RATES, [
 			spans.map(({ bucket }) => bucket),
 			spans.map(({ seconds }) => seconds),

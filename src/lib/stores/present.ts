@@ -66,6 +66,7 @@ export class Present {
 			}
 			const put = (buckets: Buckets) => (rates: Rates) => {
 				buckets.fill(Date.parse(rates.from), rates.stepMs, rates.series);
+				buckets.touch(rates.last ?? []);
 				board.beat++;
 			};
 			const jobs = [[recent, put(board.recent)] as const, [rates, put(board.window)] as const];
