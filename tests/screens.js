@@ -56,8 +56,9 @@ async function pause(page) {
 async function openUpdate(page) {
 	await page.keyboard.press(' ');
 	const row = page.locator('article.change').filter({ hasText: 'update' }).first();
-	// Where none of its values is.
-	await row.locator('time').click();
+	// At its right, where none of its values is.
+	const { width } = /** @type {{ width: number }} */ (await row.boundingBox());
+	await row.click({ position: { x: width - 16, y: 12 } });
 }
 
 /** @type {{ module: { findBrowser(): string } }} */
