@@ -56,7 +56,8 @@ export async function fromLog(
 	/** As remainderOf(). */
 	async function countRest(reader: Reader, changes: Change[]): Promise<number | undefined> {
 		const [first] = changes;
-		if (!first || !(await reader.alone(first))) return undefined;
+		const other = changes.some(({ tick, tx }) => tick === first!.tick && tx !== first!.tx);
+		if (!first || other || !(await reader.alone(first))) return undefined;
 		const tick = BigInt(first.tick);
 		return total(await reader.counts(filter, tick - 1n, tick)) - countTick(changes);
 	}

@@ -149,14 +149,15 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			const changes = (await changesOf(of)).reverse();
 			const total = counts.reduce((sum, { rows }) => sum + rows, 0);
 			const complete = changes.length === total;
-			const partial = changes.length > 0 && !complete;
+			// What was read mostly tells: at 10,000 single rows a second the query would be made 30 times.
+			const one = changes[0] && !complete && changes.every(({ tx }) => tx === changes[0]!.tx);
 			result.push({
 				tick: BigInt(n),
 				at: time,
 				counts,
 				changes,
 				complete,
-				alone: partial && (await alone(changes[0]!))
+				alone: one ? await alone(changes[0]!) : false
 			});
 		}
 		return result;
