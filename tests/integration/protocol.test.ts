@@ -150,6 +150,8 @@ describe('subscribe', () => {
 			expect(history.changes[0]?.key?.id ?? '0').toBe(String(rates.series[0]?.rows[0] ?? 0));
 		}
 		await writing;
+		// So that the next test begins behind it.
+		await it.until('all of it', ({ ticks }) => totals(ticks)['public.lately']?.INSERT === 30_000);
 	});
 
 	test('resumes after a cut without a hole or a double', async () => {
