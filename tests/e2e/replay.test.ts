@@ -45,6 +45,7 @@ test('stepping back into a transaction and on shows each of its rows once', asyn
 	await db.query(`insert into "User" select i, 'U' || i from generate_series(11, 18) i`);
 	await insertBooks(db, 3, 3);
 	const problems = await open(page);
+	await expect(lines(page).first()).toContainText('Book number 3');
 	await page.keyboard.press('r');
 	const bar = page.getByRole('region', { name: 'Replay' });
 	await bar.getByRole('button', { name: 'Pause replay' }).click();
