@@ -55,10 +55,8 @@ export async function fromLog(
 
 	/** As remainderOf(). */
 	async function countRest(reader: Reader, changes: Change[]): Promise<number | undefined> {
-		const [first] = changes;
-		const other = changes.some(({ tick, tx }) => tick === first!.tick && tx !== first!.tx);
-		if (!first || other || !(await reader.alone(first))) return undefined;
-		const tick = BigInt(first.tick);
+		if (!(await reader.alone(changes))) return undefined;
+		const tick = BigInt(changes[0]!.tick);
 		return total(await reader.counts(filter, tick - 1n, tick)) - countTick(changes);
 	}
 

@@ -22,9 +22,9 @@ export async function readRates(
 	{ scope, condition }: Selection,
 	{ from, to, buckets, until, head: most }: RatesRequest & { head?: bigint }
 ): Promise<Omit<Rates, 'ok'>> {
-	const end = until === undefined || (most !== undefined && most < BigInt(until)) ? most : until;
-	const [bounds] = await read<string[]>('rates_bounds', RATES_BOUNDS, [from, to, end ?? null]);
-	const [after, tick, before, ended, head] = bounds as [string, string, string, string, string];
+	const bound = until === undefined || (most !== undefined && most < BigInt(until)) ? most : until;
+	const [bounds] = await read<string[]>('rates_bounds', RATES_BOUNDS, [from, to, bound ?? null]);
+	const [after, tick, before, last, head] = bounds as [string, string, string, string, string];
 	const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
 	const where = condition(7);
 	const none = BigInt(after) >= BigInt(tick);
@@ -41,9 +41,9 @@ export async function readRates(
 		series.set(key, one);
 	}
 	const since = Date.parse(before) > Date.parse(from) ? { since: before } : {};
-	const last =
+	const written =
 		where.sql === 'true' ? { last: await lastOf(new Set(rows.map(([relation]) => relation))) } : {};
-	return { from, stepMs, series: [...series.values()], after, tick, ...since, ...last };
+	return { from, stepMs, series: [...series.values()], after, tick, ...since, ...written };
 
 	async function lastOf(relations: Set<string>) {
 		const found = await read<[string, string]>('last', LAST, [[...relations], after, tick, scope[1]]);
@@ -60,8 +60,8 @@ export async function readRates(
 		if (none && until !== undefined) return [];
 		// A second that begins before the range's first tick has others in its sum.
 		const first = Math.max(microsOf(from), microsOf(before) + 1);
-		const over = Math.min(microsOf(to), until === undefined ? Infinity : microsOf(ended) + 1);
-		const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, over);
+		const end = Math.min(microsOf(to), until === undefined ? Infinity : microsOf(last) + 1);
+		const spans = spansOf(microsOf(from), stepMs * 1000, buckets, first, end);
 		return read<Row>('rates', RATES, [
 			spans.map(({ bucket }) => bucket),
 			spans.map(({ seconds }) => seconds),

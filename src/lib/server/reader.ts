@@ -149,22 +149,23 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			const changes = (await changesOf(of)).reverse();
 			const total = counts.reduce((sum, { rows }) => sum + rows, 0);
 			const complete = changes.length === total;
-			// What was read mostly tells: at 10,000 single rows a second the query would be made 30 times.
-			const one = changes[0] && !complete && changes.every(({ tx }) => tx === changes[0]!.tx);
 			result.push({
 				tick: BigInt(n),
 				at: time,
 				counts,
 				changes,
 				complete,
-				alone: one ? await alone(changes[0]!) : false
+				alone: !complete && (await alone(changes))
 			});
 		}
 		return result;
 	}
 
-	async function alone({ tick, tx }: Change): Promise<boolean> {
-		const [row] = await read<[boolean]>('alone', ALONE, [tick, tx]);
+	async function alone(changes: readonly Change[]): Promise<boolean> {
+		const [first] = changes;
+		// What was read mostly tells: at 10,000 single rows a second the query would be made 30 times.
+		if (!first || changes.some(({ tick, tx }) => tick === first.tick && tx !== first.tx)) return false;
+		const [row] = await read<[boolean]>('alone', ALONE, [first.tick, first.tx]);
 		return row?.[0] ?? false;
 	}
 

@@ -102,8 +102,8 @@ export interface Reader {
 	/** `head`: of no tick beyond it, as those may not have been handed on yet. */
 	rates(query: RatesRequest & { filter: Filter; head?: bigint }): Promise<Omit<Rates, 'ok'>>;
 	row(query: RowRequest): Promise<Change[]>;
-	/** Whether the change's transaction alone made its tick. */
-	alone(change: Change): Promise<boolean>;
+	/** Whether one transaction alone made the tick of the first of these, which is read as far as they are of it. */
+	alone(changes: readonly Change[]): Promise<boolean>;
 	/** The ticks of a time: (after, until]. */
 	range(from: Date, to: Date): Promise<{ after: bigint; until: bigint }>;
 	gaps(after: bigint): Promise<Gap[]>;

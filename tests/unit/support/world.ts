@@ -107,7 +107,8 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 		matching: () => Promise.reject(new Error('not asked here')),
 		rates: () => Promise.reject(new Error('not asked here')),
 		row: () => Promise.reject(new Error('not asked here')),
-		alone: ({ tick, tx }) => ask('alone', () => whole.get(BigInt(tick))!.every((change) => change.tx === tx)),
+		alone: ([first]) =>
+			ask('alone', () => whole.get(BigInt(first!.tick))!.every(({ tx }) => tx === first!.tx)),
 		range: () => Promise.reject(new Error('nobody asks for a time here')),
 		gaps: () => ask('gaps', () => [])
 	};
