@@ -1,27 +1,50 @@
 /** What the page says in words and figures, and what it keeps to: the locale, the theme, the width, less motion. */
 import AxeBuilder from '@axe-core/playwright';
+import type { Locator } from '@playwright/test';
 import { counter, expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
-test('of more than one reads, it says how much is shown', async ({ page, rowcast, db }) => {
-	void rowcast;
-	await open(page);
-	const sampled = page.locator('.sampled');
-	let going = true;
-	const load = (async () => {
-		for (let id = 1; going && id < 200_000; id += 500) {
-			await db.query(
-				`insert into "Book" select n, 'n', 1, 1, null from generate_series($1::int, $1 + 499) n`,
-				[id]
-			);
-			// Ten thousand a second at most.
-			await new Promise((resolve) => setTimeout(resolve, 50));
-		}
-	})();
-	await expect(sampled).toHaveText(/^[\d.,]+k? of [\d.,]+k?\/s shown$/i);
-	going = false;
-	await load;
-	await expect(sampled).toHaveText('');
-});
+for (const width of [1440, 390])
+	test.describe(`${width} px wide`, () => {
+		test.use({ viewport: { width, height: 844 } });
+		test(`of more than one reads, it says how much is shown: ${width} px`, async ({ page, rowcast, db }) => {
+			void rowcast;
+			await open(page);
+			const sampled = page.locator('.sampled');
+			let going = true;
+			const load = (async () => {
+				for (let id = 1; going && id < 200_000; id += 500) {
+					await db.query(
+						`insert into "Book" select n, 'n', 1, 1, null from generate_series($1::int, $1 + 499) n`,
+						[id]
+					);
+					// Ten thousand a second at most.
+					await new Promise((resolve) => setTimeout(resolve, 50));
+				}
+			})();
+			await expect(sampled).toHaveText(/^[\d.,]+k? of [\d.,]+k?\/s shown$/i);
+			// Paused, it stands beside what waits, and each is whole.
+			await page.keyboard.press(' ');
+			const pill = page.getByRole('button', { name: /waiting/ });
+			await expect(pill).toBeVisible();
+			await expect(sampled).toHaveText(/shown$/);
+			const ends = async (locator: Locator) => {
+				const { x, width } = (await locator.boundingBox())!;
+				return [x, x + width] as const;
+			};
+			const [stance, waits, shown] = [
+				await ends(page.locator('.stance')),
+				await ends(pill),
+				await ends(sampled)
+			];
+			expect(await page.locator('.stance').evaluate((it) => it.scrollWidth - it.clientWidth)).toBe(0);
+			expect(stance[1]).toBeLessThanOrEqual(waits[0]);
+			expect(waits[1]).toBeLessThanOrEqual(shown[0]);
+			expect(shown[1]).toBeLessThanOrEqual(width);
+			going = false;
+			await load;
+			await expect(sampled).toHaveText('');
+		});
+	});
 
 test('tables are sorted by name, share, rate and last change', async ({ page, rowcast, db }) => {
 	void rowcast;
