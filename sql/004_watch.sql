@@ -315,13 +315,19 @@ comment on function rowcast.configure is 'Changes a setting (see table rowcast.s
 
 create or replace function rowcast.uninstall() returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+	patience text := current_setting('lock_timeout');
 begin
 	drop schema rowcast cascade;  -- takes the triggers along: they depend on its functions
 	begin
+		-- Whoever installs in another database at this moment keeps the roles from being dropped. They go on here sooner than
+		-- PostgreSQL looks for a deadlock, of which the other would be the victim.
+		perform set_config('lock_timeout', '100ms', true);
 		drop role if exists rowcast_owner, rowcast_writer;
-	exception when dependent_objects_still_exist or insufficient_privilege then
+	exception when dependent_objects_still_exist or insufficient_privilege or lock_not_available or deadlock_detected then
 		null;  -- another database of this cluster has Rowcast too, or it was installed by a role that is no superuser
 	end;
+	perform set_config('lock_timeout', patience, true);
 end
 $$;
 comment on function rowcast.uninstall is 'Removes Rowcast: its triggers on every table, its schema, its roles. Waits for running transactions, so set lock_timeout.';

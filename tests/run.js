@@ -12,7 +12,11 @@ import { buildIfStale, root } from '../bin/build.js';
 
 const reports = await mkdtemp(path.join(tmpdir(), 'rowcast-tests-'));
 
-/** @typedef {{ passed: number, failed: number }} Outcome */
+/**
+ * What a suite found; each failure by its place and its error. They are told again at the end: of a CI's output that is
+ * often all that is kept.
+ * @typedef {{ passed: number, failures: string[] }} Outcome
+ */
 /** @type {Record<string, () => Promise<Outcome>>} */
 const SUITES = {
 	check: () =>
@@ -28,7 +32,7 @@ const SUITES = {
 	unit: () => vitest('unit'),
 	build: async () => {
 		await buildIfStale(console.log);
-		return { passed: 1, failed: 0 };
+		return { passed: 1, failures: [] };
 	},
 	integration: () => vitest('integration'),
 	e2e: playwright
@@ -41,55 +45,50 @@ if (unknown.length) {
 	process.exit(1);
 }
 
-const sum = { passed: 0, failed: 0 };
+let passed = 0;
+/** @type {string[]} */
+const failures = [];
 for (const name of chosen.length ? chosen : Object.keys(SUITES)) {
 	console.log(`\n== ${name}`);
 	const started = Date.now();
 	const outcome = await run(name);
 	const seconds = ((Date.now() - started) / 1000).toFixed(1);
-	console.log(`== ${name}: ${outcome.failed} of ${outcome.passed + outcome.failed} failed, ${seconds} s`);
-	sum.passed += outcome.passed;
-	sum.failed += outcome.failed;
+	const failed = outcome.failures.length;
+	console.log(`== ${name}: ${failed} of ${outcome.passed + failed} failed, ${seconds} s`);
+	passed += outcome.passed;
+	failures.push(...outcome.failures);
 }
 await rm(reports, { recursive: true, force: true });
-console.log(`\n${sum.passed} passed, ${sum.failed} failed`);
-process.exitCode = sum.failed ? 1 : 0;
+for (const failure of failures) console.log(`\nFailed: ${failure}`);
+console.log(`\n${passed} passed, ${failures.length} failed`);
+process.exitCode = failures.length ? 1 : 0;
 
 /** A suite that breaks, or that runs no test, has failed. @param {string} name @returns {Promise<Outcome>} */
 async function run(name) {
 	try {
 		const outcome = await SUITES[name]?.();
-		if (outcome && outcome.passed + outcome.failed > 0) return outcome;
-		console.error(`The suite ${name} ran no test.`);
+		if (outcome && outcome.passed + outcome.failures.length > 0) return outcome;
+		return { passed: 0, failures: [`the suite ${name}, which ran no test`] };
 	} catch (error) {
-		console.error(error instanceof Error ? error.message : error);
+		return { passed: 0, failures: [`the suite ${name}\n${error instanceof Error ? error.message : error}`] };
 	}
-	return { passed: 0, failed: 1 };
 }
 
 /** Several programs that together are one check. @param {[string, string, ...string[]][]} programs */
 async function all(programs) {
-	let failed = 0;
+	const failures = [];
 	for (const [packageName, bin, ...args] of programs)
-		if ((await program(packageName, bin, args)) !== 0) failed = 1;
-	return { passed: 1 - failed, failed };
+		if ((await program(packageName, bin, args)) !== 0) failures.push([bin, ...args].join(' '));
+	return { passed: failures.length ? 0 : 1, failures };
 }
 
 /** @param {string} project */
 async function vitest(project) {
 	const file = path.join(reports, `${project}.json`);
-	const args = [
-		'run',
-		'--project',
-		project,
-		'--reporter=default',
-		'--reporter=json',
-		`--outputFile.json=${file}`
-	];
-	const code = await program('vitest', 'vitest', args);
-	const { numPassedTests, numFailedTests } = JSON.parse(await readFile(file, 'utf8'));
-	// A file that could not be loaded has no failed test, and an error outside of the tests neither.
-	return { passed: numPassedTests, failed: code === 0 ? numFailedTests : Math.max(1, numFailedTests) };
+	const reporter = path.join(root, 'tests', 'support', 'vitest.report.js');
+	const args = ['run', '--project', project, '--reporter=default', `--reporter=${reporter}`];
+	const code = await program('vitest', 'vitest', args, { REPORT: file });
+	return outcomeOf(code, JSON.parse(await readFile(file, 'utf8')));
 }
 
 async function playwright() {
@@ -97,9 +96,32 @@ async function playwright() {
 	const code = await program('@playwright/test', 'playwright', ['test', '--reporter=list,json'], {
 		PLAYWRIGHT_JSON_OUTPUT_NAME: file
 	});
-	const { stats } = JSON.parse(await readFile(file, 'utf8'));
-	const passed = stats.expected + stats.flaky;
-	return { passed, failed: code === 0 ? stats.unexpected : Math.max(1, stats.unexpected) };
+	const { stats, suites, errors } = JSON.parse(await readFile(file, 'utf8'));
+	return outcomeOf(code, {
+		passed: stats.expected + stats.flaky,
+		failures: [...errors.map(({ message = '' }) => message), ...suites.flatMap(failuresOf)]
+	});
+}
+
+/** What a program exited with counts too: it may have failed outside of the tests. @param {number | null} code @param {Outcome} outcome */
+function outcomeOf(code, { passed, failures }) {
+	return { passed, failures: code === 0 || failures.length ? failures : [`its exit code was ${code}`] };
+}
+
+/**
+ * What failed in a suite of Playwright's report, and in those within.
+ * @param {import('@playwright/test/reporter').JSONReportSuite} suite
+ * @returns {string[]}
+ */
+function failuresOf({ file, specs, suites = [] }) {
+	const failed = specs.filter(({ ok }) => !ok);
+	return [
+		...failed.map(({ title, tests }) => {
+			const errors = tests.flatMap(({ results }) => results.flatMap(({ error }) => error?.message ?? []));
+			return [`${file}: ${title}`, ...errors].join('\n');
+		}),
+		...suites.flatMap(failuresOf)
+	];
 }
 
 /**

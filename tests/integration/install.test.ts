@@ -3,11 +3,12 @@ import { createInterface } from 'node:readline';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { buildIfStale } from '../../bin/build.js';
 import type { Change } from '../../src/lib/protocol.ts';
+import { migrate } from '../../src/lib/server/migrate.ts';
 import { catalogueOf } from '../support/catalogue.ts';
 import { runCli as rowcast, startCli as start } from '../support/cli.ts';
-import { majors, useDatabase } from '../support/database.ts';
+import { clusterUrl, majors, useDatabase } from '../support/database.ts';
 import { eventually, follow } from '../support/follow.ts';
-import { withClient } from '../support/postgres.ts';
+import { createDatabase, withClient } from '../support/postgres.ts';
 
 beforeAll(() => buildIfStale(() => {}), 120_000);
 
@@ -270,3 +271,24 @@ describe('the command line', () => {
 		);
 	});
 });
+
+test.each(majors())(
+	'databases of one cluster install and uninstall beside each other on PostgreSQL %i',
+	async (major) => {
+		const databases = await Promise.all(Array.from({ length: 4 }, () => createDatabase(clusterUrl(major))));
+		// They share two roles. Where dropping them waited for an install, 1 of 4 rounds ended in a deadlock.
+		const rounds = databases.map(({ url }) =>
+			withClient(url, async (db) => {
+				for (let round = 0; round < 8; round++) {
+					await migrate(db);
+					await db.query('select rowcast.uninstall()');
+				}
+				return (await db.query(`select to_regnamespace('rowcast') as schema`)).rows[0].schema;
+			})
+		);
+		expect(await Promise.allSettled(rounds)).toEqual(
+			databases.map(() => ({ status: 'fulfilled', value: null }))
+		);
+		for (const database of databases) await database.drop();
+	}
+);
