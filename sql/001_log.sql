@@ -114,17 +114,20 @@ create table if not exists rowcast.change (
 	after text,
 	extra jsonb
 );
+alter table rowcast.change add column if not exists old_tid tid, add column if not exists new_tid tid;
 comment on table rowcast.change is 'One row''s insert (I), update (U) or delete (D), a truncate (T), or a row that references a changed row (R). Parent of a ring of eight leaves: writers append to one of them, and a leaf is emptied whole when all of it is too old, so pruning leaves no bloat.';
 comment on column rowcast.change.lsn is 'Where the write-ahead log ended while the row was locked: orders each row''s history. Not a sequence, because nextval() in a trigger would change what the application''s lastval() returns. Two transactions may read the same position; (lsn, xid) is unique.';
 comment on column rowcast.change.xid is 'The writing top-level transaction.';
 comment on column rowcast.change.before is 'The row as JSON text, null for an insert. Text, so that numbers stay exact and nothing has to parse it.';
 comment on column rowcast.change.op is 'I, U, D, T or R. No check constraint: PostgreSQL prepares one anew for every statement.';
 comment on column rowcast.change.extra is 'Rare things: {"cut": [columns whose value is abbreviated]}; and for R {"via": {"seq", "relation", "constraint", "truncated"}}, the change that caused it and the foreign key that led from it.';
+comment on column rowcast.change.old_tid is 'Where the version of the row lies that was updated or deleted (ctid).';
+comment on column rowcast.change.new_tid is 'Where the new version lies, if it had been changed again when its trigger ran, or was locked: see rowcast.out_of_order().';
 
 do $$
 begin
 	for k in 0..7 loop
-		-- autovacuum has nothing to do in a leaf: rows are never updated or deleted, only truncated.
+		-- autovacuum has nothing to do in a leaf: its rows are truncated, and advance() seldom updates any.
 		execute format('create table if not exists rowcast.change_%s () inherits (rowcast.change)
 			with (autovacuum_enabled = off, toast.autovacuum_enabled = off)', k);
 		execute format('create index if not exists change_%1$s_xid_lsn on rowcast.change_%1$s (xid, lsn)', k);

@@ -71,6 +71,12 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.limits is 'The leaf in use, until when, and up to which leaf_size().';
 
+create or replace function rowcast.plus(lsn pg_lsn, bytes numeric) returns pg_lsn language sql immutable as $$
+	select (pg_catalog.to_hex(pg_catalog.div(n, 4294967296)::bigint) || '/' || pg_catalog.to_hex(pg_catalog.mod(n, 4294967296)::bigint))::pg_catalog.pg_lsn
+	from (select pg_catalog.pg_wal_lsn_diff(lsn, '0/0') + bytes as n) s
+$$;
+comment on function rowcast.plus is 'A position of the write-ahead log so many bytes on. PostgreSQL 14 has an operator for it.';
+
 create or replace function rowcast.unattended() returns boolean
 language sql security definer set search_path = pg_catalog, pg_temp as $$
 	select pg_try_advisory_lock_shared(1920103279, 2) and pg_advisory_unlock_shared(1920103279, 2)
@@ -141,8 +147,7 @@ declare
 	stop timestamptz;
 	room bigint;
 	leaf regclass;
-	full_at numeric;
-	full_lsn text;
+	full_lsn pg_lsn;
 	kind record;
 begin
 	perform rowcast.note_gap();
@@ -150,8 +155,7 @@ begin
 	update rowcast.leaf l set stop = write_capture.stop, room = write_capture.room where l.slot = write_capture.slot;
 	leaf := format('rowcast.change_%s', slot);
 	-- A table grows by no more than what the write-ahead log has of it.
-	full_at := trunc(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') + greatest(room - rowcast.leaf_size(slot), 0) * 0.9);
-	full_lsn := to_hex(div(full_at, 4294967296)::bigint) || '/' || to_hex(mod(full_at, 4294967296)::bigint);
+	full_lsn := rowcast.plus(pg_current_wal_insert_lsn(), trunc(greatest(room - rowcast.leaf_size(slot), 0) * 0.9));
 	-- The two limits hold while no server runs to move to the next leaf; a server that finds one reached tells a gap. That
 	-- of time only then: where the clock jumps beyond it, the leader moves it within a second, and nothing need be missed.
 	execute format($f$
@@ -191,11 +195,12 @@ declare
 	%3$s
 begin
 	-- One condition for nearly every row, because PostgreSQL prepares each anew in each transaction: there is room; the
-	-- stored values are small, so they cannot come near the limits of PostgreSQL when written out; and nobody is to be
-	-- rung for. The doorbell: the leader holds this lock only while it sleeps, and before it sleeps it waits for every
-	-- transaction that has an xid, as this one has. Dropped at once, so a long transaction blocks nobody.
+	-- stored values are small, so they cannot come near the limits of PostgreSQL when written out; the row has not been
+	-- changed again before its trigger runs (see out_of_order()); and nobody is to be rung for. The doorbell: the leader
+	-- holds this lock only while it sleeps, and before it sleeps it waits for every transaction that has an xid, as this
+	-- one has. Dropped at once, so a long transaction blocks nobody.
 	if clock_timestamp() < %4$L::timestamptz and pg_current_wal_insert_lsn() < %5$L::pg_lsn
-		and greatest(pg_column_size(old), pg_column_size(new)) < %6$s
+		and greatest(pg_column_size(old), pg_column_size(new)) < %6$s and coalesce(new.xmax, '0') = '0'
 		and pg_try_advisory_lock_shared(1920103279, 1) and pg_advisory_unlock_shared(1920103279, 1)%9$s then
 		%7$s
 	end if;
@@ -203,7 +208,7 @@ begin
 		-- An assignment: "select into" would plan with the rows as constants, copying each.
 		texts := rowcast.careful_texts(old, new, tg_relid, %10$s, %6$s);
 		insert into %8$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
-			tg_argv[0]::int, tg_op::"char", texts.b, texts.a, texts.extra);
+			tg_argv[0]::int, tg_op::"char", texts.b, texts.a, texts.extra, old.ctid, case when new.xmax <> '0' then new.ctid end);
 	end if;
 	return null;
 end
@@ -214,13 +219,13 @@ $b$ $f$, kind.name, kind.settings,
 	texts record;', case kind.writer when 'row_to_json' then 'json' else 'text' end) end,
 			stop, full_lsn, max_value,
 			format(case when kind.small then 'insert into %1$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
-			tg_argv[0]::int, tg_op::"char", row_to_json(old)::text, row_to_json(new)::text, null);
+			tg_argv[0]::int, tg_op::"char", row_to_json(old)::text, row_to_json(new)::text, null, old.ctid);
 		return null;'
 			else 'old_json := %3$s(old);
 		new_json := %3$s(new);
 		if tg_nargs = 1 and greatest(pg_column_size(old_json), pg_column_size(new_json)) <= %2$s%4$s then
 			insert into %1$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
-				tg_argv[0]::int, tg_op::"char", old_json::text, new_json::text, null);
+				tg_argv[0]::int, tg_op::"char", old_json::text, new_json::text, null, old.ctid);
 			return null;
 		end if;' end, leaf, max_value + 4, kind.writer,
 				case when kind.writer <> 'row_to_json' then '

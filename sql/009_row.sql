@@ -149,7 +149,7 @@ begin
 	from rowcast.leaf l cross join unnest(relations) r(id) where l.opened_at is not null;
 	if parts is not null then
 		return query execute format('
-			select t.n, c.* from (select * from (%s) c order by c.lsn desc, c.xid desc limit $4) c
+			select t.n, c.lsn, c.xid, c.at, c.relation, c.op, c.before, c.after, c.extra from (select * from (%s) c order by c.lsn desc, c.xid desc limit $4) c
 			cross join lateral (select rowcast.tick_of(c.xid, c.at) as n offset 0) t
 			where t.n is not null order by c.lsn desc, c.xid desc', parts)
 			using key::text, bare, quoted, most, starts[1], starts[2], starts[3];

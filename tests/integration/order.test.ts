@@ -1,0 +1,126 @@
+/**
+ * A row's changes stand in its order also where one statement changes it within another: PostgreSQL runs the triggers of
+ * the inner statement first.
+ */
+import { describe, expect, test } from 'vitest';
+import type { Change } from '../../src/lib/protocol.ts';
+import { majors } from '../support/database.ts';
+import { follow } from '../support/follow.ts';
+import { useRecording } from '../support/recording.ts';
+
+/** Each on a table of its name with the rows 1 to 4, whose `v` is 0: what it needs, what is written, and what row 3's `v` was. */
+const WITHIN: Record<string, { needs: string; write: string; v: number[] }> = {
+	after_row: {
+		needs: `create function after_row() returns trigger language plpgsql as $$ begin
+				if new.id = 1 and pg_trigger_depth() = 1 then update after_row set v = v + 10 where id >= 3; end if; return null;
+			end $$;
+			create trigger others after update on after_row for each row execute function after_row()`,
+		write: 'update after_row set v = v + 1',
+		v: [0, 1, 11]
+	},
+	undone: {
+		// The inner change gives back what the outer one took: the rows alone do not tell which came first.
+		needs: `create function undone() returns trigger language plpgsql as $$ begin
+				if new.id = 1 and pg_trigger_depth() = 1 then update undone set v = 0 where id = 3; end if; return null;
+			end $$;
+			create trigger others after update on undone for each row execute function undone()`,
+		write: 'update undone set v = 1',
+		v: [0, 1, 0]
+	},
+	deeper: {
+		needs: `create function deeper() returns trigger language plpgsql as $$ begin
+				if new.id < 3 and pg_trigger_depth() < 4 then update deeper set v = v * 2 + 1 where id > new.id; end if; return null;
+			end $$;
+			create trigger others after insert or update on deeper for each row execute function deeper()`,
+		write: 'update deeper set v = v + 1',
+		v: [0, 1, 3, 7, 15]
+	},
+	before_row: {
+		needs: `create function before_row() returns trigger language plpgsql as $$ begin
+				if new.id = 4 and pg_trigger_depth() = 1 then update before_row set v = v + 10 where id = 3; end if; return new;
+			end $$;
+			create trigger others before update on before_row for each row execute function before_row()`,
+		write: 'update before_row set v = v + 1',
+		v: [0, 1, 11]
+	},
+	in_a_function: {
+		needs: `create function in_a_function(int) returns int language plpgsql as $$ begin
+				if $1 = 4 then
+					begin
+						update in_a_function set v = v + 10 where id = 3;
+					exception when division_by_zero then null;
+					end;
+				end if; return 1;
+			end $$`,
+		write: 'update in_a_function set v = v + 1 returning in_a_function(id)',
+		v: [0, 1, 11]
+	},
+	cascade: {
+		needs: `alter table cascade add w int unique, add up int references cascade (w) on update cascade;
+			update cascade set w = id; update cascade set up = id - 1 where id > 1`,
+		write: 'update cascade set v = v + 1, w = w + 100',
+		v: [0, 1]
+	},
+	locked: {
+		// Nothing here is out of order, though the row's new version is locked, as the old one was.
+		needs: 'select 1',
+		write:
+			'begin; update locked set v = 1; update locked set v = 0; select * from locked for update; update locked set v = 1; commit',
+		v: [0, 1, 0, 1]
+	}
+};
+
+describe.each(majors())('PostgreSQL %i', (major) => {
+	const { log, query, record, database } = useRecording(major);
+	const v = (json: string | null) => (json === null ? null : (JSON.parse(json).v as number));
+
+	/** What a row's value was, from change to change. Each begins with what the one before it ended with. */
+	function history(changes: Change[], id: number): (number | null)[] {
+		const of = changes.filter(({ key }) => key?.id === String(id));
+		of.slice(1).forEach((change, i) => expect(change.before).toBe(of[i]!.after));
+		return [v(of[0]!.before), ...of.map(({ after }) => v(after))];
+	}
+
+	test.each(Object.entries(WITHIN))('%s', async (table, { needs, write, v }) => {
+		const changes = await record(
+			`create table ${table} (id int primary key, v int);
+			insert into ${table} select i, 0 from generate_series(1, 4) i; ${needs}`,
+			write
+		);
+		expect(history(changes, 3).filter((each, i, all) => each !== all[i - 1])).toEqual(v);
+		for (const id of [1, 2, 4]) history(changes, id);
+		// A row's life is read by another way, newest first.
+		const life = await log().reader.row({ schema: 'public', table, key: { id: '3' } });
+		const of = changes.filter(({ key }) => key?.id === '3');
+		expect(life.slice(0, of.length).reverse()).toEqual(of);
+	});
+
+	test('as it happens', async () => {
+		await query(`
+			create table live (id int primary key, v int);
+			create function live() returns trigger language plpgsql as $$ begin
+				update live set v = v + 1 where id = new.id + 1; return null;
+			end $$;
+			create trigger others after insert on live for each row execute function live()`);
+		const server = await follow(database().url);
+		await query('insert into live select i, 0 from generate_series(1, 20) i');
+		await server.until('the rows', ({ ticks }) => ticks.some(({ changes }) => changes.length === 39));
+		await server.close();
+		const changes = server.ticks.flatMap((tick) => tick.changes);
+		for (let id = 2; id <= 20; id++) expect(history(changes, id)).toEqual([null, 0, 1]);
+	});
+
+	test('each of thousands', async () => {
+		const changes = await record(
+			`create table ring (id int primary key, v int);
+			create function ring() returns trigger language plpgsql as $$ begin
+				update ring set v = v + 1 where id = 1 + new.id % 3000; return null;
+			end $$;
+			create trigger others after insert on ring for each row execute function ring()`,
+			'insert into ring select i, 0 from generate_series(1, 3000) i'
+		);
+		expect(changes).toHaveLength(6000);
+		expect(new Set(changes.map(({ seq }) => seq)).size).toBe(6000);
+		for (let id = 1; id <= 3000; id++) expect(history(changes, id)).toEqual([null, 0, 1]);
+	});
+});
