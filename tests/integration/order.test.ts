@@ -8,64 +8,74 @@ import { majors } from '../support/database.ts';
 import { follow } from '../support/follow.ts';
 import { useRecording } from '../support/recording.ts';
 
-/** Each on a table of its name with the rows 1 to 4, whose `v` is 0: what it needs, what is written, and what row 3's `v` was. */
+/** A trigger on table t that writes to other rows of it. */
+const trigger = (when: string, condition: string, write: string) => `
+	create function others() returns trigger language plpgsql as $$ begin
+		if ${condition} then ${write}; end if; return new;
+	end $$;
+	create trigger others ${when} on t for each row execute function others()`;
+
+/** On a table t whose rows 1 to 4 have the v 0: what it needs, what is written, and what row 3's v was. */
 const WITHIN: Record<string, { needs: string; write: string; v: number[] }> = {
-	after_row: {
-		needs: `create function after_row() returns trigger language plpgsql as $$ begin
-				if new.id = 1 and pg_trigger_depth() = 1 then update after_row set v = v + 10 where id >= 3; end if; return null;
-			end $$;
-			create trigger others after update on after_row for each row execute function after_row()`,
-		write: 'update after_row set v = v + 1',
+	'by a trigger after another row': {
+		needs: trigger(
+			'after update',
+			'new.id = 1 and pg_trigger_depth() = 1',
+			'update t set v = v + 10 where id >= 3'
+		),
+		write: 'update t set v = v + 1',
 		v: [0, 1, 11]
 	},
-	undone: {
-		// The inner change gives back what the outer one took: the rows alone do not tell which came first.
-		needs: `create function undone() returns trigger language plpgsql as $$ begin
-				if new.id = 1 and pg_trigger_depth() = 1 then update undone set v = 0 where id = 3; end if; return null;
-			end $$;
-			create trigger others after update on undone for each row execute function undone()`,
-		write: 'update undone set v = 1',
+	'by a trigger that gives back what the statement took: the values alone do not tell which came first': {
+		needs: trigger(
+			'after update',
+			'new.id = 1 and pg_trigger_depth() = 1',
+			'update t set v = 0 where id = 3'
+		),
+		write: 'update t set v = 1',
 		v: [0, 1, 0]
 	},
-	deeper: {
-		needs: `create function deeper() returns trigger language plpgsql as $$ begin
-				if new.id < 3 and pg_trigger_depth() < 4 then update deeper set v = v * 2 + 1 where id > new.id; end if; return null;
-			end $$;
-			create trigger others after insert or update on deeper for each row execute function deeper()`,
-		write: 'update deeper set v = v + 1',
+	'by triggers within triggers': {
+		needs: trigger(
+			'after insert or update',
+			'new.id < 3 and pg_trigger_depth() < 4',
+			'update t set v = v * 2 + 1 where id > new.id'
+		),
+		write: 'update t set v = v + 1',
 		v: [0, 1, 3, 7, 15]
 	},
-	before_row: {
-		needs: `create function before_row() returns trigger language plpgsql as $$ begin
-				if new.id = 4 and pg_trigger_depth() = 1 then update before_row set v = v + 10 where id = 3; end if; return new;
-			end $$;
-			create trigger others before update on before_row for each row execute function before_row()`,
-		write: 'update before_row set v = v + 1',
+	'by a trigger before a later row': {
+		needs: trigger(
+			'before update',
+			'new.id = 4 and pg_trigger_depth() = 1',
+			'update t set v = v + 10 where id = 3'
+		),
+		write: 'update t set v = v + 1',
 		v: [0, 1, 11]
 	},
-	in_a_function: {
-		needs: `create function in_a_function(int) returns int language plpgsql as $$ begin
+	'by a function within the statement, in a subtransaction': {
+		needs: `create function others(id int) returns int language plpgsql as $$ begin
 				if $1 = 4 then
 					begin
-						update in_a_function set v = v + 10 where id = 3;
+						update t set v = v + 10 where t.id = 3;
 					exception when division_by_zero then null;
 					end;
-				end if; return 1;
+				end if;
+				return 1;
 			end $$`,
-		write: 'update in_a_function set v = v + 1 returning in_a_function(id)',
+		write: 'update t set v = v + 1 returning others(id)',
 		v: [0, 1, 11]
 	},
-	cascade: {
-		needs: `alter table cascade add w int unique, add up int references cascade (w) on update cascade;
-			update cascade set w = id; update cascade set up = id - 1 where id > 1`,
-		write: 'update cascade set v = v + 1, w = w + 100',
+	'by a cascade to the table itself': {
+		needs: `alter table t add w int unique, add up int references t (w) on update cascade;
+			update t set w = id; update t set up = id - 1 where id > 1`,
+		write: 'update t set v = v + 1, w = w + 100',
 		v: [0, 1]
 	},
-	locked: {
-		// Nothing here is out of order, though the row's new version is locked, as the old one was.
-		needs: 'select 1',
+	'not at all, though its versions are locked': {
+		needs: '',
 		write:
-			'begin; update locked set v = 1; update locked set v = 0; select * from locked for update; update locked set v = 1; commit',
+			'begin; update t set v = 1; update t set v = 0; select * from t for update; update t set v = 1; commit',
 		v: [0, 1, 0, 1]
 	}
 };
@@ -81,16 +91,16 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		return [v(of[0]!.before), ...of.map(({ after }) => v(after))];
 	}
 
-	test.each(Object.entries(WITHIN))('%s', async (table, { needs, write, v }) => {
+	test.each(Object.entries(WITHIN))('%s', async (_, { needs, write, v }) => {
+		await query(`drop table if exists t; drop function if exists others()`);
 		const changes = await record(
-			`create table ${table} (id int primary key, v int);
-			insert into ${table} select i, 0 from generate_series(1, 4) i; ${needs}`,
+			`create table t (id int primary key, v int); insert into t select i, 0 from generate_series(1, 4) i; ${needs}`,
 			write
 		);
 		expect(history(changes, 3).filter((each, i, all) => each !== all[i - 1])).toEqual(v);
 		for (const id of [1, 2, 4]) history(changes, id);
 		// A row's life is read by another way, newest first.
-		const life = await log().reader.row({ schema: 'public', table, key: { id: '3' } });
+		const life = await log().reader.row({ schema: 'public', table: 't', key: { id: '3' } });
 		const of = changes.filter(({ key }) => key?.id === '3');
 		expect(life.slice(0, of.length).reverse()).toEqual(of);
 	});
