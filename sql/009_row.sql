@@ -54,7 +54,7 @@ create or replace function rowcast.index_leaf() returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp set lock_timeout = '50ms' set client_min_messages = warning as $f$
 declare
-	k int := (select slot from rowcast.leaf where closed_tick is not null and row_keys is null order by closed_tick desc limit 1);
+	k int := (select slot from rowcast.leaf where closed_tick is not null and row_keys is null order by closed_tick limit 1);
 	keys jsonb;
 	hashes text;
 	moves text;
@@ -100,7 +100,7 @@ begin
 	return true;
 end
 $f$;
-comment on function rowcast.index_leaf is 'Indexes the rows of the newest closed leaf that has no such index. False where there is none; fails on lock_timeout where a transaction that appended to it is open. Called by the leader.';
+comment on function rowcast.index_leaf is 'Indexes the rows of the oldest closed leaf that has no such index. False where there is none; fails on lock_timeout where a transaction that appended to it is open. Called by the leader.';
 
 create or replace function rowcast.drop_row_index(k int) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set client_min_messages = warning as $$
@@ -111,9 +111,17 @@ end
 $$;
 comment on function rowcast.drop_row_index is 'Takes the index of rows from a leaf: writers never pay for it. Part of prune().';
 
+create or replace function rowcast.indexed_until(relation int, names text[]) returns bigint
+language sql stable set search_path = pg_catalog, pg_temp as $$
+	select coalesce(max(closed_tick) filter (where covered), (select oldest from rowcast.state))
+	from (select closed_tick, bool_and(coalesce(row_keys -> relation::text = to_jsonb(names), false)) over (order by closed_tick) as covered
+		from rowcast.leaf where closed_tick is not null) l
+$$;
+comment on function rowcast.indexed_until is 'The tick up to which every change of a table is in a leaf that has an index of its rows by these columns. Not leaf by leaf: a transaction that was open as writers moved on has changes in the leaf before.';
+
 create or replace function rowcast.changes_of_row(relations int[], key json, most int)
 returns table (n bigint, lsn pg_lsn, xid xid8, at timestamptz, relation int, op "char", before text, after text, extra jsonb)
-language plpgsql stable set search_path = pg_catalog, pg_temp as $f$
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $f$
 declare
 	names text[] := array(select k from json_object_keys(key) k order by k collate "C");
 	-- The one that is looked for before a row is read as JSON: the first column, where it is in the key.
@@ -132,31 +140,46 @@ declare
 	before_has text := (select string_agg(format('rowcast.field(c.before, %L) is not distinct from %L', k, key ->> k), ' and ') from unnest(names) k);
 	parts text;
 begin
-	select string_agg(case
-			when l.row_keys -> r.id::text = to_jsonb(names) then format($q$
-				select * from rowcast.change_%1$s c where c.relation = %2$s
-					and rowcast.row_hash_%1$s(c.relation, coalesce(c.after, c.before)) = rowcast.row_hash_%1$s(%2$s, $1)
-					and (%3$s or %4$s)
-				union all
-				select * from rowcast.change_%1$s c where c.relation = %2$s
-					and c.op = 'U' and rowcast.row_moved_%1$s(c.relation, c.before, c.after)
-					and rowcast.row_hash_%1$s(c.relation, c.before) = rowcast.row_hash_%1$s(%2$s, $1)
-					and (%4$s)$q$, l.slot, r.id, after_has, before_has)
-			else format($q$
-				select * from rowcast.change_%1$s c where c.relation = %2$s
-					and (%5$s) and (%3$s or %4$s)$q$, l.slot, r.id, after_has, before_has, may_have) end, ' union all ')
-		into parts
-	from rowcast.leaf l cross join unnest(relations) r(id) where l.opened_at is not null;
+	select string_agg(part, ' union all ') into parts
+	from unnest(relations) r(id)
+	cross join lateral (select rowcast.indexed_until(r.id, names) as tick) i
+	cross join lateral (
+		-- By the index of rows, up to there.
+		select format($q$
+			select * from rowcast.change_%1$s c where c.relation = %2$s and pg_visible_in_snapshot(c.xid, %5$L)
+				and rowcast.row_hash_%1$s(c.relation, coalesce(c.after, c.before)) = rowcast.row_hash_%1$s(%2$s, $1)
+				and (%3$s or %4$s)
+			union all
+			select * from rowcast.change_%1$s c where c.relation = %2$s and pg_visible_in_snapshot(c.xid, %5$L)
+				and c.op = 'U' and rowcast.row_moved_%1$s(c.relation, c.before, c.after)
+				and rowcast.row_hash_%1$s(c.relation, c.before) = rowcast.row_hash_%1$s(%2$s, $1)
+				and (%4$s)$q$, l.slot, r.id, after_has, before_has, t.snapshot) as part
+		from rowcast.leaf l join rowcast.tick t on t.n = i.tick where l.closed_tick <= i.tick
+		union all
+		-- By that of transactions from there on: tick by tick, 50 us each, where few have changes of the table, else from the
+		-- first to the last of them.
+		select format('select c.* from %s where c.relation = %s and (%s) and (%s or %s)',
+			case when k.ticks <= 400 then format('unnest(%L::bigint[]) u(n)
+				cross join lateral (select snapshot from rowcast.tick where n = u.n - 1 offset 0) a
+				cross join lateral (select snapshot from rowcast.tick where n = u.n offset 0) b
+				cross join lateral rowcast.between(a.snapshot, b.snapshot) c', array(
+					select distinct tick from rowcast.tick_count c where c.relation = r.id and tick > i.tick))
+			else format('rowcast.between(%L, %L) c', a.snapshot, b.snapshot) end,
+			r.id, may_have, after_has, before_has)
+		from (select min(tick) as first, max(tick) as last, count(distinct tick) as ticks
+				from rowcast.tick_count c where c.relation = r.id and tick > i.tick) k
+			join rowcast.tick a on a.n = k.first - 1 join rowcast.tick b on b.n = k.last) p;
 	if parts is not null then
 		return query execute format('
-			select t.n, c.lsn, c.xid, c.at, c.relation, c.op, c.before, c.after, c.extra from (select * from (%s) c order by c.lsn desc, c.xid desc limit $4) c
+			select t.n, c.lsn, c.xid, c.at, c.relation, c.op, c.before, c.after, c.extra
+			from (select * from (%s) c order by c.lsn desc, c.xid desc limit $4) c
 			cross join lateral (select rowcast.tick_of(c.xid, c.at) as n offset 0) t
 			where t.n is not null order by c.lsn desc, c.xid desc', parts)
 			using key::text, bare, quoted, most, starts[1], starts[2], starts[3];
 	end if;
 end
 $f$;
-comment on function rowcast.changes_of_row is 'The newest changes of one row, named by columns and their values as text, with their ticks, newest first. By index in the leaves that have one for these columns; the others, the open one and those closed a moment ago, are read whole: each is a twentieth of max_log.';
+comment on function rowcast.changes_of_row is 'The newest changes of one row, named by columns and their values as text, with their ticks, newest first. By the index of rows as far as indexed_until(); from there by that of transactions: most often the open leaf, a twentieth of max_log.';
 
 do $$ begin perform rowcast.close_functions(); end $$;
 commit;

@@ -18,9 +18,6 @@ const DAY = 86_400_000;
 const book = { schema: 'public', table: 'book' };
 const ago = (hours: number) => new Date(Date.now() - (hours * DAY) / 24).toISOString();
 
-/** The leaf that writers append to has no index of rows, which would cost them: of one row it is read whole. */
-const OPEN_LEAF = "a row's life";
-
 /** What may be asked, and how many changes it may fetch. */
 const QUESTIONS: Record<string, [most: number, ask: (reader: Reader, pool: pg.Pool) => Promise<unknown>]> = {
 	'a tick': [500, (reader) => reader.ticks(4_000n, 4_001n, 1_000)],
@@ -40,7 +37,18 @@ const QUESTIONS: Record<string, [most: number, ask: (reader: Reader, pool: pg.Po
 	counts: [0, (reader) => reader.counts({}, 0n, BigInt(TICKS))],
 	'rates of an hour': [0, (reader) => reader.rates({ from: ago(13), to: ago(12), buckets: 60, filter: {} })],
 	'rates of a day': [0, (reader) => reader.rates({ from: ago(24), to: ago(0), buckets: 100, filter: {} })],
-	[OPEN_LEAF]: [10_000, (reader) => reader.row({ ...book, key: { id: '7' } })]
+	'what matches': [2 * CHANGES, (reader) => reader.matching({ where: 'price>50' }, 0n, BigInt(TICKS))],
+	'rates of what matches': [
+		2 * CHANGES,
+		(reader) => reader.rates({ from: ago(24), to: ago(0), buckets: 100, filter: { where: 'price>50' } })
+	],
+	'who wrote a tick': [10, async (reader) => reader.alone((await reader.ticks(9n, 10n, 1))[0]!.changes)],
+	// The leaf that writers append to has no index of rows, which would cost them: it is read by that of transactions.
+	"a row's life": [10_000, (reader) => reader.row({ ...book, key: { id: '7' } })],
+	"a row's life, by what is no key": [
+		2 * CHANGES,
+		(reader) => reader.row({ ...book, key: { isbn: '978-7' } })
+	]
 };
 
 const past = (reader: Reader, filter: object, order: 'asc' | 'desc') =>
@@ -73,7 +81,7 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))('PostgreSQL 
 		return { sentinel: sentinel!, scans: scans!, fetched: fetched! };
 	}
 
-	test.each(Object.entries(QUESTIONS))('%s', async (name, [most, ask]) => {
+	test.each(Object.entries(QUESTIONS))('%s', async (_, [most, ask]) => {
 		const before = await counted();
 		const pool = makePool({ connectionString: database().url }, pino({ level: 'silent' }));
 		const catalog = makeCatalog(pool);
@@ -85,7 +93,7 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))('PostgreSQL 
 		await pool.end();
 		const after = await eventually(counted, ({ sentinel }) => sentinel > before.sentinel);
 		expect(after.sentinel).toBe(before.sentinel + 1);
-		expect(after.scans - before.scans).toBe(name === OPEN_LEAF ? 1 : 0);
+		expect(after.scans).toBe(before.scans);
 		expect(after.fetched - before.fetched).toBeLessThanOrEqual(most);
 	});
 });
