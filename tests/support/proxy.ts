@@ -9,8 +9,8 @@ export interface Proxy {
 	target: number;
 	/** Each chunk arrives so many milliseconds later. */
 	delay: number;
-	/** Passes single bytes. */
-	trickle: boolean;
+	/** So many bytes more pass one by one: without an end, a busy machine never gets done with what is written meanwhile. */
+	trickle: number;
 	/** From now on nothing arrives on either side and nobody is told; new connections are accepted and stay silent. */
 	silence(): void;
 	/** New connections work again. Those that lost bytes stay silent, as a half-open connection does. */
@@ -62,10 +62,11 @@ export async function startProxy(target: number): Promise<Proxy> {
 		if (proxy.delay > 0) await new Promise((resolve) => setTimeout(resolve, proxy.delay));
 		for (let at = 0; at < chunk.length && !to.destroyed && !pair.silent;) {
 			// Single bytes in single packets, a few hundred in a turn of the event loop.
-			const length = proxy.trickle ? 1 : chunk.length - at;
+			const length = proxy.trickle > 0 ? 1 : chunk.length - at;
+			if (proxy.trickle > 0) proxy.trickle--;
 			if (!to.write(chunk.subarray(at, at + length))) await once(to, 'drain');
 			at += length;
-			if (proxy.trickle && at % 256 === 0) await new Promise((resolve) => setImmediate(resolve));
+			if (proxy.trickle > 0 && at % 256 === 0) await new Promise((resolve) => setImmediate(resolve));
 		}
 	}
 
@@ -76,7 +77,7 @@ export async function startProxy(target: number): Promise<Proxy> {
 	const proxy: Proxy = {
 		target,
 		delay: 0,
-		trickle: false,
+		trickle: 0,
 		through(url) {
 			const result = new URL(url);
 			result.port = String((server.address() as AddressInfo).port);

@@ -16,6 +16,7 @@ import type { Log } from './log.ts';
 import { migrate } from './migrate.ts';
 import { breakAll, connectionOptions, shareSessions } from './pool.ts';
 import { makePooledLeader, POOLED_MESSAGE, sharesSessions } from './pooled.ts';
+import { makePump } from './pump.ts';
 import { makeReader } from './reader.ts';
 import { makeReferences } from './references.ts';
 import type { Config, Follower, FollowerEvents, Tick } from './types.ts';
@@ -75,10 +76,6 @@ export function makeFollower({
 	let missedAt = -Infinity;
 	let closed = false;
 	let epoch = '';
-	let head = 0n;
-	let oldest = 0n;
-	/** The newest tick that was handed on. */
-	let shown: bigint | undefined;
 	let gapsSeen = 0n;
 	/** The newest tick when the catalogue was looked at before. */
 	let seen: bigint | undefined;
@@ -105,7 +102,7 @@ export function makeFollower({
 		const since = state.database === next ? state.since : new Date().toISOString();
 		state = {
 			database: next,
-			head: String(shown ?? head),
+			head: String(pump.shown ?? pump.head),
 			lagMs: state.lagMs,
 			since,
 			...(message && { message })
@@ -113,59 +110,43 @@ export function makeFollower({
 		events.state(state);
 	}
 
-	async function show(ticks: Tick[]) {
-		const last = ticks.at(-1) as Tick;
-		shown = last.tick;
-		const lagMs = clock.since(last.at);
-		state = { ...state, head: String(shown), lagMs };
-		tell(lagMs > CATCHING_UP_MS && shown < head ? 'catching-up' : 'live');
-		if (
-			ticks.some(({ counts }) => counts.some((count) => count.op === 'UPDATE' && catalog.referenced(count)))
-		) {
-			announce();
+	const pump = makePump({
+		reader,
+		wanted,
+		gap: events.gap,
+		current: () => tell('live'),
+		failed: (err) => interrupt(err),
+		async show(ticks) {
+			const last = ticks.at(-1) as Tick;
+			const lagMs = clock.since(last.at);
+			state = { ...state, head: String(last.tick), lagMs };
+			tell(lagMs > CATCHING_UP_MS && last.tick < pump.head ? 'catching-up' : 'live');
+			if (
+				ticks.some(({ counts }) => counts.some((count) => count.op === 'UPDATE' && catalog.referenced(count)))
+			) {
+				announce();
+			}
+			await events.ticks(ticks);
 		}
-		await events.ticks(ticks);
-	}
+	});
 
 	/** Up to which tick references were asked for. */
 	let announcedTo: bigint | undefined;
 	function announce() {
-		if (!leader || shown === announcedTo || shown === undefined) return;
-		announcedTo = shown;
-		references.due(shown);
+		if (!leader || pump.shown === announcedTo || pump.shown === undefined) return;
+		announcedTo = pump.shown;
+		references.due(announcedTo);
 	}
 
-	/** Hands on what is new, one batch after the other; a call while one is under way makes it look again. */
-	let pumping: Promise<void> | undefined;
-	async function pump(rows: unknown[][] = []) {
-		if (pumping) return pumping;
-		pumping = (async () => {
-			if (rows.length > 0 && shown === head - 1n && shown >= oldest) await show(await reader.ticksOf(rows));
-			while (!closed && shown !== undefined && shown < head) {
-				if (shown < oldest) {
-					events.gap({ after: String(shown), until: String(oldest), reason: 'pruned' });
-					shown = oldest;
-					continue;
-				}
-				const ticks = await reader.ticks(shown, head, wanted());
-				if (ticks.length === 0) {
-					// Pruned between the two looks.
-					oldest = (await reader.bounds()).oldest;
-					if (shown >= oldest) throw new Error(`tick ${shown + 1n} of ${head} cannot be read`);
-					continue;
-				}
-				await show(ticks);
-			}
-			if (shown !== undefined && !closed) tell('live');
-		})().finally(() => (pumping = undefined));
-		return pumping;
-	}
-
-	/** `rows`: of the tick `next`, where they are at hand. */
-	function advanceTo(next: bigint, rows?: unknown[][]) {
-		if (next <= head) return;
-		head = next;
-		pump(rows).catch((err) => interrupt(err));
+	/** Until `wake` is called, or for so long. */
+	function nap(ms: number) {
+		return new Promise<void>((resolve) => {
+			const timer = setTimeout(resolve, ms);
+			wake = () => {
+				clearTimeout(timer);
+				resolve();
+			};
+		});
 	}
 
 	async function prepare(client: pg.Client) {
@@ -188,13 +169,9 @@ export function makeFollower({
 		}
 		const { rows } = await client.query('select rowcast.begin_epoch() as epoch');
 		await keeper.mindClock(client);
-		const bounds = await reader.bounds();
-		if (epoch && epoch !== rows[0].epoch) shown = undefined;
-		if (shown === undefined) shown = bounds.head;
-		({ head, oldest } = bounds);
-		if (head < shown) shown = head;
 		const changed = epoch !== rows[0].epoch;
-		if (changed) gapsSeen = head;
+		pump.found(await reader.bounds(), changed);
+		if (changed) gapsSeen = pump.head;
 		seen = undefined;
 		epoch = rows[0].epoch;
 		if (!pooled) await client.query('listen rowcast_tick');
@@ -215,7 +192,7 @@ export function makeFollower({
 		leader = (pooled ? makePooledLeader : makeLeader)({
 			client,
 			viewers,
-			ticked: (next, rows) => advanceTo(next, rows)
+			ticked: (next, rows) => pump.advanceTo(next, rows)
 		});
 		await leader.run();
 	}
@@ -227,7 +204,7 @@ export function makeFollower({
 			const { rows } = await client.query(
 				`select (select max(n) from rowcast.tick) as head, pg_try_advisory_lock(${LOCK.leader}) as leads`
 			);
-			advanceTo(BigInt(rows[0].head));
+			pump.advanceTo(BigInt(rows[0].head));
 			if (rows[0].leads) return;
 			if (viewers() > 0 !== shared) {
 				shared = !shared;
@@ -235,13 +212,7 @@ export function makeFollower({
 					`select ${shared ? 'pg_advisory_lock_shared' : 'pg_advisory_unlock_shared'}(${LOCK.viewers})`
 				);
 			}
-			await new Promise<void>((resolve) => {
-				const timer = setTimeout(resolve, POLL_MS);
-				wake = () => {
-					clearTimeout(timer);
-					resolve();
-				};
-			});
+			await nap(POLL_MS);
 		}
 	}
 
@@ -253,12 +224,12 @@ export function makeFollower({
 		// Ticks without a cause, so that the next cause has few of them to look through; and what a leader before left.
 		announce();
 		await keeper.keep(leads !== undefined);
-		oldest = (await reader.bounds()).oldest;
+		pump.oldest = (await reader.bounds()).oldest;
 		for (const gap of await reader.gaps(gapsSeen)) {
 			events.gap(gap);
 			gapsSeen = BigInt(gap.until);
 		}
-		const looked = head;
+		const looked = pump.head;
 		await catalog.refresh();
 		// One that is not there is looked for when the catalogue changes.
 		const unwatched = catalog.tables().some((table) => catalog.problems.has(nameOf(table)));
@@ -287,7 +258,7 @@ export function makeFollower({
 		broken.catch(() => {});
 		client.on('notification', ({ channel, payload }) => {
 			if (channel === 'rowcast') leader?.ring();
-			else if (!leader && payload) advanceTo(BigInt(payload));
+			else if (!leader && payload) pump.advanceTo(BigInt(payload));
 		});
 		let housekeeping: NodeJS.Timeout | undefined;
 		let ended = false;
@@ -301,7 +272,7 @@ export function makeFollower({
 				if (!ended) housekeeping = setTimeout(keep, HOUSEKEEPING_MS);
 			};
 			housekeeping = setTimeout(keep, HOUSEKEEPING_MS);
-			pump().catch((err) => interrupt(err));
+			pump.run();
 			await Promise.race([follow(client).then(() => (closed ? undefined : lead(client))), broken]);
 		} finally {
 			ended = true;
@@ -336,13 +307,7 @@ export function makeFollower({
 				if (err instanceof Error && /timeout/i.test(err.message)) breakAll(pool, err);
 				tell('disconnected', message);
 				const delay = RETRY_MS[Math.min(attempt++, RETRY_MS.length - 1)] as number;
-				await new Promise<void>((resolve) => {
-					const timer = setTimeout(resolve, delay * (0.75 + Math.random() / 2));
-					wake = () => {
-						clearTimeout(timer);
-						resolve();
-					};
-				});
+				await nap(delay * (0.75 + Math.random() / 2));
 			}
 		}
 	}
@@ -351,12 +316,13 @@ export function makeFollower({
 		start: () => new Promise((resolve, reject) => (finished = run(resolve, reject))),
 		async close() {
 			closed = true;
+			const handed = pump.close();
 			leader?.stop();
 			wake();
 			keeper.close();
 			interrupt(new Error('closed'));
 			await finished;
-			await pumping?.catch(() => {});
+			await handed;
 			await references.idle();
 		},
 		state: () => state,
@@ -364,10 +330,10 @@ export function makeFollower({
 			return epoch;
 		},
 		get head() {
-			return shown ?? head;
+			return pump.shown ?? pump.head;
 		},
 		get oldest() {
-			return oldest;
+			return pump.oldest;
 		},
 		reader,
 		catalog,
