@@ -56,7 +56,7 @@ for (const name of chosen.length ? chosen : Object.keys(SUITES)) {
 	const failed = outcome.failures.length;
 	console.log(`== ${name}: ${failed} of ${outcome.passed + failed} failed, ${seconds} s`);
 	passed += outcome.passed;
-	failures.push(...outcome.failures);
+	failures.push(...outcome.failures.map((failure) => `${name}: ${failure}`));
 }
 await rm(reports, { recursive: true, force: true });
 for (const failure of failures) console.log(`\nFailed: ${failure}`);
@@ -68,9 +68,9 @@ async function run(name) {
 	try {
 		const outcome = await SUITES[name]?.();
 		if (outcome && outcome.passed + outcome.failures.length > 0) return outcome;
-		return { passed: 0, failures: [`the suite ${name}, which ran no test`] };
+		return { passed: 0, failures: ['no test ran'] };
 	} catch (error) {
-		return { passed: 0, failures: [`the suite ${name}\n${error instanceof Error ? error.message : error}`] };
+		return { passed: 0, failures: [String(error)] };
 	}
 }
 
@@ -105,7 +105,7 @@ async function playwright() {
 
 /** What a program exited with counts too: it may have failed outside of the tests. @param {number | null} code @param {Outcome} outcome */
 function outcomeOf(code, { passed, failures }) {
-	return { passed, failures: code === 0 || failures.length ? failures : [`its exit code was ${code}`] };
+	return { passed, failures: code === 0 || failures.length ? failures : [`exit code ${code}`] };
 }
 
 /**
