@@ -5,12 +5,11 @@
  *   connect ─► prepare ─► follow (leading or not) ─► the connection breaks ─► wait ─► connect …
  */
 import pg from 'pg';
-import type { State } from '../protocol.ts';
 import { makeCatalog, nameOf } from './catalog.ts';
 import { makeDatabaseClock } from './clock.ts';
 import { explain, StartError } from './errors.ts';
 import { makeLeader, type Leader } from './leader.ts';
-import { makeKeeper, UNKEPT_MESSAGE } from './keeper.ts';
+import { makeKeeper } from './keeper.ts';
 import { LOCK } from './locks.ts';
 import type { Log } from './log.ts';
 import { migrate } from './migrate.ts';
@@ -19,6 +18,7 @@ import { makePooledLeader, POOLED_MESSAGE, sharesSessions } from './pooled.ts';
 import { makePump } from './pump.ts';
 import { makeReader } from './reader.ts';
 import { makeReferences } from './references.ts';
+import { makeStatus } from './status.ts';
 import type { Config, Follower, FollowerEvents, Tick } from './types.ts';
 import { watchConfigured } from './watch.ts';
 
@@ -32,10 +32,6 @@ const SILENCE_MS = 4_000;
 const NOTICE_SILENCE = `
 	select set_config(name, case name when 'idle_session_timeout' then '5s' when 'tcp_keepalives_count' then '3' else '1' end, false)
 	from pg_settings where name in ('idle_session_timeout', 'tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count')`;
-/** So long it is told that references are missing. */
-const MISSED_MS = 30_000;
-const MISSED_MESSAGE =
-	'Not all rows that reference changed ones were announced just now: too many rows changed at once, or they could not be read. The server’s log says which.';
 const RETRY_MS = [100, 250, 500, 1_000, 2_000];
 /** How long a start waits for a database that is starting up or out of connections. */
 const START_PATIENCE_MS = 10_000;
@@ -68,18 +64,13 @@ export function makeFollower({
 	const reader = makeReader(pool, catalog);
 	const references = makeReferences(pool, log, {
 		appended: () => leader?.ring(),
-		missed() {
-			missedAt = performance.now();
-			tell(state.database);
-		}
+		missed: () => status.missed()
 	});
-	let missedAt = -Infinity;
 	let closed = false;
 	let epoch = '';
 	let gapsSeen = 0n;
 	/** The newest tick when the catalogue was looked at before. */
 	let seen: bigint | undefined;
-	let state: State = { database: 'disconnected', head: '0', lagMs: 0, since: new Date().toISOString() };
 	const clock = makeDatabaseClock();
 	const keeper = makeKeeper({ database, pool, clock, log });
 	let leader: Leader | undefined;
@@ -90,37 +81,24 @@ export function makeFollower({
 	let wake = () => {};
 	let finished: Promise<void> | undefined;
 
-	/** What to do where it is followed, and not as it could be. */
-	function advice(): string | undefined {
-		if (keeper.failing()) return UNKEPT_MESSAGE;
-		if (performance.now() < missedAt + MISSED_MS) return MISSED_MESSAGE;
-		return pooled ? POOLED_MESSAGE : undefined;
-	}
-
-	function tell(next: State['database'], message = advice()) {
-		if (state.database === next && state.message === message) return;
-		const since = state.database === next ? state.since : new Date().toISOString();
-		state = {
-			database: next,
-			head: String(pump.shown ?? pump.head),
-			lagMs: state.lagMs,
-			since,
-			...(message && { message })
-		};
-		events.state(state);
-	}
+	const status = makeStatus({
+		head: () => pump.shown ?? pump.head,
+		unkept: () => keeper.failing(),
+		pooled: () => pooled,
+		changed: events.state
+	});
 
 	const pump = makePump({
 		reader,
 		wanted,
 		gap: events.gap,
-		current: () => tell('live'),
+		current: () => status.tell('live'),
 		failed: (err) => interrupt(err),
 		async show(ticks) {
 			const last = ticks.at(-1) as Tick;
 			const lagMs = clock.since(last.at);
-			state = { ...state, head: String(last.tick), lagMs };
-			tell(lagMs > CATCHING_UP_MS && last.tick < pump.head ? 'catching-up' : 'live');
+			status.reached(last.tick, lagMs);
+			status.tell(lagMs > CATCHING_UP_MS && last.tick < pump.head ? 'catching-up' : 'live');
 			if (
 				ticks.some(({ counts }) => counts.some((count) => count.op === 'UPDATE' && catalog.referenced(count)))
 			) {
@@ -244,7 +222,7 @@ export function makeFollower({
 		}
 		seen = looked;
 		tellTables();
-		tell(state.database);
+		status.tell();
 	}
 
 	/** One connection's life. */
@@ -265,7 +243,7 @@ export function makeFollower({
 		try {
 			await Promise.race([client.connect(), broken]);
 			await Promise.race([prepare(client), broken]);
-			tell('live');
+			status.tell('live');
 			ready();
 			const keep = async () => {
 				await keepHouse().catch((err) => ended || log.warn({ err }, 'housekeeping failed; trying again'));
@@ -305,7 +283,7 @@ export function makeFollower({
 				log.warn({ err }, message);
 				// It was silent: the pool's connections are too.
 				if (err instanceof Error && /timeout/i.test(err.message)) breakAll(pool, err);
-				tell('disconnected', message);
+				status.tell('disconnected', message);
 				const delay = RETRY_MS[Math.min(attempt++, RETRY_MS.length - 1)] as number;
 				await nap(delay * (0.75 + Math.random() / 2));
 			}
@@ -325,7 +303,7 @@ export function makeFollower({
 			await handed;
 			await references.idle();
 		},
-		state: () => state,
+		state: status.state,
 		get epoch() {
 			return epoch;
 		},
