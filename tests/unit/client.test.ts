@@ -96,6 +96,49 @@ test('a large tick that was cut in the middle goes on behind what was given, als
 	expect(asked).toEqual([undefined, '5']);
 });
 
+test('a large tick that was cut and comes again among others is given once', async () => {
+	const asked: unknown[] = [];
+	const of = (tick: number, seqs: number[]) => message(0, tick, seqs).changes;
+	const url = await serve((socket, { after }, answer) => {
+		asked.push(after?.tick);
+		answer({ ok: true, tick: after?.tick ?? '5', gap: null });
+		const merged = (from: number, tick: number, changes: Change[], parted: Partial<TickMessage> = {}) => ({
+			...message(from, tick, [], parted),
+			changes
+		});
+		// Of tick 6 first; then within ticks 6 and 7, where 2 of tick 7 lies before what was given; then by itself.
+		const cut = [
+			merged(5, 6, of(6, [1, 3]), { part: 0, more: true }),
+			merged(5, 7, [...of(6, [1]), ...of(7, [2])], { part: 0, more: true })
+		][asked.length - 1];
+		if (cut) socket.emit('tick', cut, () => socket.conn.close());
+		else
+			socket.emit('tick', message(5, 6, [1, 3, 4]), () =>
+				socket.emit('tick', message(6, 7, [2, 5]), () => {})
+			);
+	});
+	const { seqs, subscription } = follow(url);
+	await until(() => subscription.cursor?.tick === '7');
+	expect(seqs).toEqual(['1', '3', '2', '4', '5']);
+	expect(asked).toEqual([undefined, '5', '5']);
+});
+
+test('the ticks of a capture gap are given, also those that come behind it and over a cut', async () => {
+	const asked: unknown[] = [];
+	const url = await serve((socket, { after }, answer) => {
+		asked.push(after?.tick);
+		answer({ ok: true, tick: after?.tick ?? '5', gap: null });
+		socket.emit('gap', { after: '5', until: '8', reason: 'capture' });
+		if (asked.length === 1)
+			socket.emit('tick', message(5, 6, [1]), () => setTimeout(() => socket.conn.close(), 50));
+		else socket.emit('tick', message(6, 9, [2, 3]), () => {});
+	});
+	const { seqs, subscription } = follow(url);
+	await until(() => subscription.cursor?.tick === '9');
+	expect(seqs).toEqual(['1', '2', '3']);
+	expect(asked).toEqual([undefined, '6']);
+});
+
 test('a hole is asked for again from where it was', async () => {
 	const asked: unknown[] = [];
 	const url = await serve((socket, { after }, answer) => {

@@ -6,12 +6,20 @@
  *
  * Only while following are ticks taken: one that was under way for an earlier subscription is not ours.
  */
-import type { Cursor, ErrorCode, Gap, Subscribed, SubscribeRequest, TickMessage } from '../protocol.ts';
+import type {
+	Change,
+	Cursor,
+	ErrorCode,
+	Gap,
+	Subscribed,
+	SubscribeRequest,
+	TickMessage
+} from '../protocol.ts';
 
 export interface SubscriptionHandlers {
 	/** In stream mode the next one is sent when the promise that this returns is fulfilled. */
 	tick(message: TickMessage): void | Promise<void>;
-	/** These ticks cannot be shown. */
+	/** These ticks cannot be shown; of a `capture` gap they are, without what was not recorded. */
 	gap?(gap: Gap): void;
 	/** The server refused the subscription: it is over. */
 	error?(error: Error): void;
@@ -31,8 +39,11 @@ export class Refused extends Error {
 export class Following {
 	cursor: Cursor | null;
 	#state: 'waiting' | 'asking' | 'following' | 'stopped' = 'waiting';
-	/** How much of a large tick was given: after a cut its parts come again from the first. */
-	#begun: { tick: string; seq: string } | null = null;
+	/**
+	 * What was given of ticks beyond the cursor: the changes up to this seq, of the ticks up to this one. After a cut they
+	 * come again, perhaps merged or split otherwise.
+	 */
+	#given: { tick: bigint; seq: bigint }[] = [];
 	/** Handlers that are not done yet. */
 	#busy: Promise<void> | null = null;
 	/** Answers to a question asked before the last pause are not ours. */
@@ -58,7 +69,8 @@ export class Following {
 			{ ...this.request, ...(this.cursor ? { after: this.cursor } : {}) },
 			({ tick, gap }) => {
 				if (round !== this.#round) return;
-				this.cursor = { epoch, tick };
+				if (this.cursor?.epoch !== epoch) this.#given = [];
+				this.#moveTo({ epoch, tick });
 				this.#state = 'following';
 				if (gap) void this.#tell(() => this.handlers.gap?.(gap));
 			},
@@ -80,14 +92,10 @@ export class Following {
 			if (BigInt(message.tick) <= held) return ack?.();
 			return this.start(this.cursor.epoch);
 		}
-		const begun = this.#begun;
-		this.#begun = null;
-		if (message.more) {
-			const seq = message.changes.at(-1)?.seq ?? begun?.seq ?? '-1';
-			const later = begun?.tick === message.tick && BigInt(begun.seq) > BigInt(seq) ? begun.seq : seq;
-			this.#begun = { tick: message.tick, seq: later };
-		} else this.cursor = { epoch: this.cursor.epoch, tick: message.tick };
-		const news = begun?.tick === message.tick ? beyond(message, BigInt(begun.seq)) : message;
+		const news = { ...message, changes: message.changes.filter((change) => !this.#wasGiven(change)) };
+		const last = message.changes.at(-1);
+		if (!message.more) this.#moveTo({ epoch: this.cursor.epoch, tick: message.tick });
+		else if (last) this.#gave(BigInt(message.tick), BigInt(last.seq));
 		try {
 			await this.#tell(() => this.handlers.tick(news));
 		} catch (error) {
@@ -102,9 +110,24 @@ export class Following {
 
 	missed(gap: Gap): void {
 		if (this.#state !== 'following' || !this.cursor) return;
-		if (BigInt(gap.until) > BigInt(this.cursor.tick))
-			this.cursor = { epoch: this.cursor.epoch, tick: gap.until };
+		// The ticks of a `capture` gap come all the same, without what was not recorded.
+		if (gap.reason !== 'capture' && BigInt(gap.until) > BigInt(this.cursor.tick))
+			this.#moveTo({ epoch: this.cursor.epoch, tick: gap.until });
 		void this.#tell(() => this.handlers.gap?.(gap));
+	}
+
+	#moveTo(cursor: Cursor): void {
+		this.cursor = cursor;
+		this.#given = this.#given.filter(({ tick }) => tick > BigInt(cursor.tick));
+	}
+
+	#gave(tick: bigint, seq: bigint): void {
+		const more = this.#given.filter((each) => each.tick > tick || each.seq > seq);
+		this.#given = [...more, { tick, seq }];
+	}
+
+	#wasGiven(change: Change): boolean {
+		return this.#given.some(({ tick, seq }) => BigInt(change.tick) <= tick && BigInt(change.seq) <= seq);
 	}
 
 	/** Calls a handler as soon as those before it are done, in the order of arrival, also over a cut. */
@@ -135,9 +158,4 @@ export class Following {
 		this.#state = 'stopped';
 		this.#round++;
 	}
-}
-
-/** The same without the changes up to `seq`, which were given before. */
-function beyond(message: TickMessage, seq: bigint): TickMessage {
-	return { ...message, changes: message.changes.filter((change) => BigInt(change.seq) > seq) };
 }
