@@ -58,6 +58,47 @@ describe.each(majors())('with watch all on PostgreSQL %i', (major) => {
 		});
 	});
 
+	test('what is written right behind a rename has the new names, of the table, its schema and its key', async () => {
+		const { url } = database();
+		await withClient(url, async (db) => {
+			await db.query('create table swap (id int primary key); create table swap_new (id int primary key)');
+			const following = await follow(url);
+			await told(following, 'both tables', (now) => Boolean(table(now, 'swap') && table(now, 'swap_new')));
+			const seen = async (written: number) => {
+				const all = () => following.ticks.flatMap(({ changes }) => changes);
+				await told(following, 'what was written', () => all().length >= written);
+				return all().slice(-1)[0];
+			};
+			const where = async (where: string) => {
+				const query = { filter: { where }, after: 0n, until: following.ticks.at(-1)!.tick, limit: 9 };
+				return (await following.follower.reader.changes({ ...query, order: 'asc' })).changes.length;
+			};
+
+			await db.query('alter table swap rename to swap_old; alter table swap_new rename to swap');
+			await db.query('insert into swap values (1)');
+			expect(await seen(1)).toMatchObject({ table: 'swap', key: { id: '1' } });
+			expect(following.ticks.at(-1)!.counts).toEqual([
+				{ schema: 'public', table: 'swap', op: 'INSERT', rows: 1 }
+			]);
+			await db.query('alter table swap rename to swapped');
+			expect([await where('table:swapped'), await where('table:swap')]).toEqual([1, 0]);
+
+			await db.query('alter table swapped rename id to nr');
+			await db.query('insert into swapped values (2)');
+			expect(await seen(2)).toMatchObject({ table: 'swapped', key: { nr: '2' } });
+
+			// More than the leader reads along.
+			await db.query('create schema moved; alter table swapped set schema moved');
+			await db.query('insert into moved.swapped select generate_series(3, 400)');
+			expect(await seen(400)).toMatchObject({ schema: 'moved', table: 'swapped', key: { nr: '400' } });
+			await db.query('alter schema moved rename to away');
+			await db.query('insert into away.swapped values (401)');
+			expect(await seen(401)).toMatchObject({ schema: 'away', key: { nr: '401' } });
+			await db.query('drop schema away cascade; drop table swap_old');
+			await following.close();
+		});
+	});
+
 	test('new partitions are captured at once, and their truncation within 5 s', async () => {
 		const { url } = database();
 		await withClient(url, async (db) => {

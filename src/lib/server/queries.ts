@@ -5,10 +5,27 @@ const ISO = (expression: string) =>
 
 const COLUMNS = `c.lsn, c.xid, ${ISO('c.at')}, c.relation, c.op, c.before, c.after, c.extra`;
 
-/** Relations by schema (null for any) and name, and by which of these. Asked of the database: the catalogue may be a second old. */
+/**
+ * Relations by schema (null for any) and name, and by which of these: what is called so now, and what was when it was
+ * dropped. Asked of the database: the catalogue may be a second old, and so may be the names that the log notes.
+ */
 export const NAMED = `
-	select r.id, t.i from rowcast.relation r join unnest($1::text[], $2::text[]) with ordinality t(schema, name, i)
-		on t.name = r.name and r.schema = coalesce(t.schema, r.schema)`;
+	with t as (select * from unnest($1::text[], $2::text[]) with ordinality t(schema, name, i))
+	select r.id, t.i from t join pg_class c on c.relname = t.name
+		join pg_namespace n on n.oid = c.relnamespace and n.nspname = coalesce(t.schema, n.nspname)
+		join rowcast.relation r on r.oid = c.oid
+	union all
+	select r.id, t.i from t join rowcast.relation r on r.name = t.name and r.schema = coalesce(t.schema, r.schema)
+	where not exists (select from pg_class c where c.oid = r.oid)`;
+
+/** A table's schema and name, as regclass writes them where no schema is searched; null where it was dropped. */
+const CALLED = `quote_ident(n.nspname) || '.' || quote_ident(c.relname)`;
+
+/** Every relation: its number, its schema and name, now or when it was dropped. */
+export const RELATIONS = `
+	select r.id, coalesce(n.nspname, r.schema) as schema, coalesce(c.relname, r.name) as name,
+		${CALLED} as called
+	from rowcast.relation r left join pg_class c on c.oid = r.oid left join pg_namespace n on n.oid = c.relnamespace`;
 
 export const BOUNDS = 'select s.epoch, (select max(n) from rowcast.tick), s.oldest from rowcast.state s';
 
@@ -27,8 +44,10 @@ export const TICKS = `
 		from (select * from rowcast.tick where n > $1 and n <= $2 order by n limit 100) t
 		join rowcast.tick p on p.n = t.n - 1
 		cross join lateral (
-			select sum(rows) as rows, json_agg(json_build_array(relation, op, rows) order by relation, op) as counts
-			from rowcast.tick_count where tick = t.n) k)
+			select sum(k.rows) as rows, json_agg(json_build_array(k.relation, k.op, k.rows,
+				${CALLED}) order by k.relation, k.op) as counts
+			from rowcast.tick_count k left join rowcast.relation r on r.id = k.relation
+			left join pg_class c on c.oid = r.oid left join pg_namespace n on n.oid = c.relnamespace where k.tick = t.n) k)
 	select d.n, ${ISO('d.at')}, d.counts, ${COLUMNS}
 	from due d left join lateral (
 		select * from rowcast.between(d.before, d.snapshot) order by lsn desc, xid desc limit $3) c on d.rows <= $4

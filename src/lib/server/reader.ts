@@ -16,6 +16,9 @@ const OP_OF: Record<string, Op> = { I: 'INSERT', U: 'UPDATE', D: 'DELETE', T: 'T
 /** PostgreSQL's "char" for an op: its first letter. */
 const letterOf = (op: Op) => op[0];
 
+/** A count of a tick, with what its table is called now. */
+type Told = [relation: number, letter: string, rows: number, called: string | null];
+
 export interface LogReader extends Reader {
 	/** Ticks from rows as the query TICKS answers them. */
 	ticksOf(rows: unknown[][]): Promise<Tick[]>;
@@ -74,6 +77,23 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		if (extra?.cut) change.cut = extra.cut;
 		if (extra?.partition) change.partition = extra.partition;
 		return change;
+	}
+
+	/** What a tick tells of its tables is newer than the catalogue, which is looked at every second. */
+	async function follow(told: Told[]): Promise<void> {
+		// One that was dropped has a number for a name, or none.
+		const isNew = told.some(
+			([relation, , , called]) =>
+				called?.includes('.') && (catalog.relation(String(relation))?.called ?? called) !== called
+		);
+		if (isNew) await catalog.refresh();
+	}
+
+	/** As changesOf(), of changes that were just made: a key that they lack is one whose column was renamed. */
+	async function newChangesOf(rows: Row[]): Promise<Change[]> {
+		const changes = await changesOf(rows);
+		const lack = changes.some(({ key }) => key !== null && Object.values(key).includes(null));
+		return lack && (await catalog.refresh()) ? changesOf(rows) : changes;
 	}
 
 	async function changesOf(rows: Row[]): Promise<Change[]> {
@@ -135,7 +155,9 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		const result: Tick[] = [];
 		let at = 0;
 		while (at < rows.length) {
-			const [n, time, countsText] = rows[at] as [n: string, at: string, counts: string];
+			const [n, time] = rows[at] as [n: string, at: string];
+			const told = JSON.parse(rows[at]![2] as string) as Told[];
+			await follow(told);
 			const of: Row[] = [];
 			for (; at < rows.length && rows[at]?.[0] === n; at++) {
 				const row = rows[at] as string[];
@@ -143,10 +165,10 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 				if (row[3] !== null) of.push([n, ...row.slice(3)] as Row);
 			}
 			const counts: Count[] = [];
-			for (const [relation, letter, count] of JSON.parse(countsText) as [number, string, number][]) {
+			for (const [relation, letter, count] of told) {
 				counts.push(await countOf(String(relation), letter, count));
 			}
-			const changes = (await changesOf(of)).reverse();
+			const changes = (await newChangesOf(of)).reverse();
 			const total = counts.reduce((sum, { rows }) => sum + rows, 0);
 			const complete = changes.length === total;
 			result.push({

@@ -119,6 +119,8 @@ export interface Catalog {
 }
 
 interface Relation extends TableName {
+	/** Its schema and name, quoted where SQL needs it; null where it was dropped. */
+	called: string | null;
 	primaryKey: string[];
 }
 
