@@ -67,6 +67,11 @@ describe('refuses to start with one clear line', () => {
 
 	test('a port that is in use', async () => {
 		const taken = createServer().listen(0, '127.0.0.1');
+	test('TLS with a database that does not speak it', async () => {
+		const url = `${database().url}?sslmode=require`;
+		expect(await refusal({ DATABASE_URL: url })).toMatch(/^The database does not speak TLS[^\n]*$/);
+	});
+
 		await once(taken, 'listening');
 		const { port } = taken.address() as { port: number };
 		expect(await refusal({ PORT: String(port) })).toBe(

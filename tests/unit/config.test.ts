@@ -38,6 +38,12 @@ describe('the database', () => {
 		const url = 'postgres://me@/shop?host=/run/postgresql';
 		expect(read({ DATABASE_URL: url }).database).toEqual({ connectionString: url });
 	});
+	test.each(['require', 'prefer', 'verify-ca'])('by sslmode=%s means what pg takes it for', (mode) => {
+		const url = (mode: string) => `postgres://me@db/shop?sslmode=${mode}&application_name=x`;
+		expect(read({ DATABASE_URL: url(mode) }).database).toEqual({ connectionString: url('verify-full') });
+		const libpq = `postgres://me@db/shop?uselibpqcompat=true&sslmode=${mode}`;
+		expect(read({ DATABASE_URL: libpq }).database).toEqual({ connectionString: libpq });
+	});
 	test('is refused without repeating a password', () => {
 		expect(() => read({ DATABASE_URL: 'mysql://me:secret@db/shop' })).toThrow(
 			/^DATABASE_URL must be like [^\n]*$/

@@ -78,7 +78,13 @@ export function isLoopback(host: string): boolean {
 }
 
 function whichDatabase(url: string | undefined, given: Record<string, string>): Config['database'] {
-	if (url !== undefined) return { connectionString: url };
+	if (url !== undefined) {
+		// pg takes the weaker modes for this one, and says so in ten lines.
+		const strict = url.includes('uselibpqcompat=true')
+			? url
+			: url.replace(/([?&]sslmode=)(prefer|require|verify-ca)(?=&|#|$)/g, '$1verify-full');
+		return { connectionString: strict };
+	}
 	const named = ['PGHOST', 'PGPORT', 'PGDATABASE', 'PGUSER', 'PGPASSWORD'].some((name) => name in given);
 	return named ? {} : 'embedded';
 }
