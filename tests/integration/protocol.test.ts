@@ -387,6 +387,38 @@ describe('http', () => {
 });
 
 test('a tick with few changes, with many and with very many is followed without a warning', async () => {
+	test('a page of an allowed origin may ask by HTTP first, as Socket.IO does by default; others may not', async () => {
+		const friend = 'http://friend.example';
+		const { url, stop } = await startRowcast({
+			env: { DATABASE_URL: database().url, ROWCAST_ORIGINS: `https://other.example, ${friend}` }
+		});
+		const ask = (origin: string, method = 'GET') =>
+			fetch(`${url}/socket.io/?EIO=4&transport=polling`, {
+				method,
+				headers: { origin, ...(method === 'OPTIONS' && { 'access-control-request-method': 'POST' }) }
+			});
+		for (const method of ['OPTIONS', 'GET']) {
+			const answer = await ask(friend, method);
+			expect(answer.ok).toBe(true);
+			expect(answer.headers.get('access-control-allow-origin')).toBe(friend);
+			expect(answer.headers.get('access-control-allow-credentials')).toBe('true');
+			expect(answer.headers.get('vary')).toMatch(/origin/i);
+		}
+		const { hello, close } = await connect(url, {
+			transports: ['polling', 'websocket'],
+			extraHeaders: { origin: friend }
+		});
+		expect(hello.protocol).toBe(1);
+		close();
+		for (const origin of ['http://evil.example', 'http://friend.example:81', 'null'])
+			for (const method of ['OPTIONS', 'GET']) {
+				const answer = await ask(origin, method);
+				expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+				if (method === 'GET') expect(answer.status).toBe(403);
+			}
+		await stop();
+	});
+
 	const it = await viewer();
 	await it.subscribe({ filter: { tables: [{ schema: 'public', table: 'many' }] } });
 	const said = server.stderr();

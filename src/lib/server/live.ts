@@ -120,7 +120,7 @@ export async function startLive(
 			head: () => hub?.head ?? 0n
 		});
 		const auth = makeAuth(config);
-		const io = makeServer(auth);
+		const io = makeServer(auth, config.origins);
 
 		await follower.start();
 		hub = makeHub({
@@ -200,7 +200,7 @@ export async function startLive(
 type IO = Server<ClientEvents, ServerEvents>;
 
 /** Not attached to anything yet. Compression is off: it would be done anew for each socket and costs each 300 kB. */
-function makeServer(auth: Auth): IO {
+function makeServer(auth: Auth, origins: string[]): IO {
 	const io: IO = new Server({
 		parser,
 		serveClient: false,
@@ -208,6 +208,8 @@ function makeServer(auth: Auth): IO {
 		httpCompression: false,
 		maxHttpBufferSize: MAX_FRAME,
 		pingInterval: 10_000,
+		// For what is asked by HTTP before there is a WebSocket, or instead; with the cookie, as a WebSocket has it.
+		...(origins.length > 0 && { cors: { origin: origins, credentials: true } }),
 		pingTimeout: 10_000,
 		allowRequest: (request, decide) => decide(null, auth.allowsOrigin(request.headers))
 	});
