@@ -330,6 +330,7 @@ describe('bad input gets a Failure and harms nothing', () => {
 		['row', { ...book, key: { id: 1 } }, 'BAD_REQUEST'],
 		['unsubscribe', 5, 'BAD_REQUEST']
 	] as const)('%s %j', async (event, message, code) => {
+		['subscribe', { filter: [] }, 'BAD_REQUEST'],
 		const it = await viewer();
 		const answer = await it.ask(event, message);
 		expect(codeOf(answer)).toBe(code);

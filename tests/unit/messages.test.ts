@@ -39,6 +39,10 @@ describe('a complaint names the part and what is wrong with it', () => {
 	test.each([
 		[messages.subscribe, 'x', 'The message must be an object.'],
 		[messages.subscribe, [], 'The message must be an object.'],
+		[messages.subscribe, { filter: [] }, '`filter` must be an object.'],
+		[messages.subscribe, { after: [] }, '`after` must be an object.'],
+		[messages.history, { filter: { tables: [[]] } }, '`filter.tables.0` must be an object.'],
+		[messages.history, { before: [] }, '`before` must be an object.'],
 		[messages.subscribe, { limit: 1001 }, '`limit` must be at most 1000.'],
 		[messages.subscribe, { limit: 1.5 }, '`limit` must be a whole number.'],
 		[messages.subscribe, { limit: NaN }, '`limit` must be a number.'],

@@ -10,6 +10,15 @@ export const TOO_LARGE = Object.freeze({});
 const MAX_TABLES = 1000;
 const MAX_BIGINT = 2n ** 63n - 1n;
 
+/** valibot would take an array for an object. */
+const object = <const E extends v.ObjectEntries>(entries: E) =>
+	v.pipe(
+		v.custom<v.InferInput<v.ObjectSchema<E, undefined>>>(
+			(given) => !Array.isArray(given),
+			'must be an object'
+		),
+		v.object(entries)
+	);
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(63));
 const bigint = v.pipe(
 	v.string(),
@@ -43,27 +52,27 @@ const limit = v.pipe(
 );
 
 const tableName = { schema: name, table: name };
-const filter = v.object({
+const filter = object({
 	tables: v.optional(
-		v.pipe(v.array(v.object(tableName)), v.maxLength(MAX_TABLES, `must name at most ${MAX_TABLES} tables`))
+		v.pipe(v.array(object(tableName)), v.maxLength(MAX_TABLES, `must name at most ${MAX_TABLES} tables`))
 	),
 	ops: v.optional(
 		v.pipe(v.array(v.picklist(OPS, `must be one of ${OPS.join(', ')}`)), v.maxLength(OPS.length))
 	),
 	where: v.optional(v.pipe(v.string(), v.maxLength(4000, 'must have at most 4000 characters')))
 });
-const position = v.object({ tick: bigint, seq });
+const position = object({ tick: bigint, seq });
 
-export const subscribe = v.object({
+export const subscribe = object({
 	filter: v.optional(filter, {}),
-	after: v.optional(v.nullable(v.object({ epoch: v.pipe(v.string(), v.maxLength(100)), tick: bigint }))),
+	after: v.optional(v.nullable(object({ epoch: v.pipe(v.string(), v.maxLength(100)), tick: bigint }))),
 	mode: v.optional(v.picklist(['feed', 'stream'], 'must be feed or stream'), 'feed'),
 	limit: v.optional(limit, DEFAULT_LIMIT)
 });
 
-export const unsubscribe = v.optional(v.nullable(v.object({})));
+export const unsubscribe = v.optional(v.nullable(object({})));
 
-export const history = v.object({
+export const history = object({
 	filter: v.optional(filter, {}),
 	before: v.optional(v.nullable(position)),
 	after: v.optional(v.nullable(position)),
@@ -72,7 +81,7 @@ export const history = v.object({
 });
 
 export const rates = v.pipe(
-	v.object({
+	object({
 		from: time,
 		to: time,
 		buckets: limit,
@@ -82,7 +91,7 @@ export const rates = v.pipe(
 	v.check(({ from, to }) => Date.parse(from) < Date.parse(to), '`from` must lie before `to`')
 );
 
-export const row = v.object({
+export const row = object({
 	...tableName,
 	key: v.pipe(
 		v.custom<Record<string, string | null>>(
