@@ -1,6 +1,7 @@
 /** What others own or set: their types and partitions, and the settings of their sessions. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { toFailure } from '../../src/lib/server/errors.ts';
 import { clusterUrl, majors, useDatabase } from '../support/database.ts';
 import { openLog, watchAll } from '../support/follow.ts';
 import { createDatabase, withClient } from '../support/postgres.ts';
@@ -147,6 +148,16 @@ test('a database in another encoding is watched like any', async () => {
 		cut: ['text'],
 		after: expect.stringMatching(/é\.\.\. \(\d+ bytes stored\)"\}$/)
 	});
+	// What it cannot hold is refused at once, also before it would be compared with anything.
+	const unheard = [
+		log.reader.changes({ filter: { where: '-text:☃' }, after: 1n, until: 1n, order: 'asc', limit: 1 }),
+		log.reader.changes({ filter: { where: 'table:☃' }, after: 0n, until: 9n, order: 'asc', limit: 1 }),
+		log.reader.row({ schema: 'public', table: 'word', key: { id: '☃' } })
+	];
+	for (const outcome of await Promise.allSettled(unheard))
+		expect(toFailure((outcome as PromiseRejectedResult).reason)).toMatchObject({
+			error: { code: 'BAD_REQUEST' }
+		});
 	await log.close();
 	await drop();
 });

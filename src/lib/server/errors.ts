@@ -93,6 +93,8 @@ const BY_MESSAGE: [RegExp, Explanation][] = [
 			retry: false
 		}
 	]
+	if (['22P05', '22021'].includes((error as { code?: string } | null)?.code ?? ''))
+		return failure('BAD_REQUEST', 'A text in it has a character that the encoding of the database lacks.');
 ];
 
 /** Says in one sentence what an error of the database means, or undefined where it is not known. */

@@ -128,6 +128,9 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 				named.set(key, [...(named.get(key) ?? []), id]);
 			}
 		}
+		// In the encoding of the database there may be no such text. Asked at once, for a condition may be long in use before
+		// it is compared with anything.
+		if (/[^\0-\x7f]/.test(filter.where ?? '')) await read('readable', 'select $1::text', [filter.where]);
 		const idsOf: IdsOf = (table) => named.get(nameOf(table)) ?? [];
 		const both = (a: string[] | null, b: string[] | undefined) =>
 			a && b ? a.filter((each) => b.includes(each)) : (b ?? a);
