@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../src/lib/server/embedded.ts';
-import { useDatabase } from '../support/database.ts';
-import { startPostgres, withClient } from '../support/postgres.ts';
+import { connect as follow } from '../../src/lib/client/index.ts';
+import { clusterUrl, useDatabase } from '../support/database.ts';
+import { eventually } from '../support/follow.ts';
+import { createDatabase, startPostgres, withClient } from '../support/postgres.ts';
 import { connect, startRowcast } from '../support/rowcast.ts';
 
 const database = useDatabase();
@@ -65,13 +67,13 @@ describe('refuses to start with one clear line', () => {
 		expect(await refusal({ DATABASE_URL: url.href })).toMatch(/^There is no such database[^\n]*$/);
 	});
 
-	test('a port that is in use', async () => {
-		const taken = createServer().listen(0, '127.0.0.1');
 	test('TLS with a database that does not speak it', async () => {
 		const url = `${database().url}?sslmode=require`;
 		expect(await refusal({ DATABASE_URL: url })).toMatch(/^The database does not speak TLS[^\n]*$/);
 	});
 
+	test('a port that is in use', async () => {
+		const taken = createServer().listen(0, '127.0.0.1');
 		await once(taken, 'listening');
 		const { port } = taken.address() as { port: number };
 		expect(await refusal({ PORT: String(port) })).toBe(
@@ -163,6 +165,89 @@ describe('a database that goes away', () => {
 		expect(viewer.gaps).toEqual([]);
 		for (const [i, { from }] of viewer.ticks.entries())
 			if (i > 0) expect(from).toBe(viewer.ticks[i - 1]!.tick);
+	});
+});
+
+describe('a database that lets nobody in for a while', () => {
+	const on = (text: string) => withClient(clusterUrl(), (db) => db.query(text));
+	test.each([
+		['is renamed', (name: string) => [`rename to ${name}_away`, `_away rename to ${name}`]],
+		['allows no connections', () => ['allow_connections false', ' allow_connections true']]
+	])('because it %s: who asks is told to wait, and a subscription begins once it is back', async (_, how) => {
+		const { url, drop, name } = await createDatabase(clusterUrl());
+		closers.push(drop);
+		const [leave, back] = how(name) as [string, string];
+		const insert = (id: number) => withClient(url, (db) => db.query('insert into t values ($1)', [id]));
+		await withClient(url, (db) => db.query('create table t (id int primary key)'));
+		const server = await start({ DATABASE_URL: url });
+		const viewer = await connect(server.url);
+		closers.push(() => viewer.close());
+		await viewer.subscribe();
+		await insert(1);
+		await viewer.until('the first', ({ changes }) => changes.length === 1);
+
+		const end = `select pg_terminate_backend(pid) from pg_stat_activity
+			where application_name = 'rowcast' and datname in ('${name}', '${name}_away')`;
+		await on(`${end}; alter database ${name} ${leave}`);
+		await on(end);
+		await viewer.until('the outage', ({ state }) => state?.database === 'disconnected');
+		expect(await viewer.ask('history', {})).toMatchObject({ ok: false, error: { code: 'UNAVAILABLE' } });
+		const seen: (string | null | undefined)[] = [];
+		const live = follow(server.url);
+		closers.push(() => live.close());
+		live.subscribe(
+			{ mode: 'stream', after: { epoch: viewer.hello.epoch, tick: '0' } },
+			{
+				tick: ({ changes }) => void seen.push(...changes.map(({ key }) => key?.id)),
+				error: ({ message }) => void seen.push(message)
+			}
+		);
+		expect(await live.history({}).catch(({ code }) => code)).toBe('UNAVAILABLE');
+
+		await on(`alter database ${name}${back}`);
+		await insert(2);
+		await viewer.until('the second', ({ changes }) => changes.length === 2);
+		await eventually(
+			async () => seen.length,
+			(length) => length >= 2
+		);
+		expect(seen).toEqual(['1', '2']);
+	});
+});
+
+test('times are in UTC with microseconds, and that of a tick is its own, whoever asks and when', async () => {
+	const first = await start();
+	const { url } = database();
+	await withClient(url, async (db) => {
+		await db.query('create table slow (id int primary key)');
+		const viewer = await connect(first.url);
+		await viewer.until('the table', ({ tables }) =>
+			tables.some(({ table, watched }) => table === 'slow' && watched)
+		);
+		await viewer.subscribe();
+		await db.query('begin; insert into slow values (1); select pg_sleep(0.2); commit');
+		await viewer.until('the change', ({ changes }) => changes.length === 1);
+		await first.stop();
+		viewer.close();
+
+		const { url: again } = await start();
+		const iso = `to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+		const { rows } = await db.query(
+			`select n as tick, ${iso} as at from rowcast.tick order by n desc limit 1`
+		);
+		for (const mode of ['stream', 'feed'] as const) {
+			const late = await connect(again);
+			closers.push(() => late.close());
+			await late.subscribe({
+				mode,
+				after: { epoch: late.hello.epoch, tick: '0' },
+				filter: { where: 'id:1' }
+			});
+			await late.until('the change', ({ changes }) => changes.length === 1);
+			expect(late.ticks[0]).toMatchObject(rows[0]);
+			await late.until('the state', ({ state }) => state !== undefined);
+			expect(late.state!.since).toMatch(/T\d\d:\d\d:\d\d\.\d{6}Z$/);
+		}
 	});
 });
 

@@ -276,7 +276,7 @@ export function makeFollower({
 				});
 			} catch (err) {
 				if (closed) return;
-				const message = explain(err)?.message ?? 'The database cannot be followed; the log says why.';
+				const message = explain(err) ?? 'The database cannot be followed; the log says why.';
 				const starting = ['57P03', '53300'].includes((err as { code?: string }).code ?? '');
 				if (!started && !(starting && performance.now() < patience))
 					return fail(explain(err) ? new StartError(message, { cause: err }) : err);

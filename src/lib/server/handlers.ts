@@ -23,7 +23,7 @@ export type ClientSocket = Socket<ClientEvents, ServerEvents>;
 
 export interface Services {
 	hub: Hub;
-	follower: Pick<Follower, 'reader' | 'catalog' | 'oldest'>;
+	follower: Pick<Follower, 'reader' | 'catalog' | 'oldest' | 'state'>;
 	turnstile: Turnstile;
 	clock: Clock;
 	log: Log;
@@ -139,7 +139,7 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 			request(message, reply).then(
 				(answer) => answer && reply(answer),
 				(err) => {
-					const answer = toFailure(err);
+					const answer = toFailure(err, follower.state().database === 'disconnected');
 					if (answer.error.code === 'INTERNAL') log.error({ err, event }, 'a request failed');
 					else if (answer.error.code === 'UNAVAILABLE') log.warn({ err, event }, answer.error.message);
 					reply(answer);
