@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { isoOf, microsOf, spansOf } from '../../src/lib/server/spans.ts';
+import { isoOf, isoUtc, microsOf, spansOf } from '../../src/lib/server/spans.ts';
 
 test('spans cover the range once, each in its bucket, in whole units that are as large as they can be', () => {
 	const time = fc.integer({ min: 0, max: 200_000_000 });
@@ -38,4 +38,7 @@ test('times keep their microseconds', () => {
 	expect(microsOf('2026-01-31T12:00:00.000001Z')).toBe(Date.parse('2026-01-31T12:00:00Z') * 1000 + 1);
 	expect(microsOf('2026-01-31T13:00:00.5+01:00')).toBe(Date.parse('2026-01-31T12:00:00.5Z') * 1000);
 	expect(isoOf(microsOf('2026-01-31T12:00:00.123456Z'))).toBe('2026-01-31T12:00:00.123456Z');
+	expect(isoOf(microsOf('9999-12-31T23:59:59.999999Z'))).toBe('10000-01-01T00:00:00.000000Z');
+	expect(isoUtc('2026-01-31T13:00:00+01:00')).toBe('2026-01-31T12:00:00.000000Z');
+	expect(isoUtc('9999-12-31T23:59:59.9999999Z')).toBe('9999-12-31T23:59:59.999999Z');
 });

@@ -33,9 +33,8 @@ export interface Clock {
 /** What delivery works with. The hub moves `head`. */
 export interface Delivery {
 	epoch: string;
-	/** The newest tick that was handed over, and when it became visible. */
+	/** The newest tick that was handed over. */
 	head: bigint;
-	at: string;
 	readonly recent: Recent;
 	readonly reader: Reader;
 	readonly transport: Transport;

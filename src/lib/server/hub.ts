@@ -67,7 +67,6 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 	const delivery: Delivery = {
 		epoch: bounds.epoch,
 		head: bounds.head,
-		at: isoMicroseconds(Date.now()),
 		recent: makeRecent(),
 		reader,
 		transport,
@@ -174,7 +173,6 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 			const last = ticks.at(-1);
 			if (!last) return;
 			delivery.head = last.tick;
-			delivery.at = last.at;
 			feed.advance((matches: Matcher) => counts.some(matches));
 			for (const { stream } of entries.values()) stream?.wake();
 		},
@@ -213,9 +211,4 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 			feed.close();
 		}
 	};
-}
-
-/** A time as the protocol writes it. */
-export function isoMicroseconds(ms: number): string {
-	return new Date(ms).toISOString().replace('Z', '000Z');
 }

@@ -25,6 +25,7 @@ import { makeMetrics } from './metrics.ts';
 import { parser } from './parser.ts';
 import { describeDatabase, makePool, stoppable } from './pool.ts';
 import { makeReader } from './reader.ts';
+import { isoMicroseconds } from './spans.ts';
 import type { Config } from './types.ts';
 
 /** Also while nothing changes, so that a client can tell quiet from cut: ours gives up after 4.5 s of silence. */
@@ -170,7 +171,7 @@ export async function startLive(
 			io.emit('state', {
 				...follower.state(),
 				database: 'disconnected',
-				since: new Date().toISOString(),
+				since: isoMicroseconds(Date.now()),
 				message: 'Rowcast was stopped.'
 			});
 			// A client that no longer answers must not hold up the rest.
@@ -207,9 +208,9 @@ function makeServer(auth: Auth, origins: string[]): IO {
 		perMessageDeflate: false,
 		httpCompression: false,
 		maxHttpBufferSize: MAX_FRAME,
-		pingInterval: 10_000,
 		// For what is asked by HTTP before there is a WebSocket, or instead; with the cookie, as a WebSocket has it.
 		...(origins.length > 0 && { cors: { origin: origins, credentials: true } }),
+		pingInterval: 10_000,
 		pingTimeout: 10_000,
 		allowRequest: (request, decide) => decide(null, auth.allowsOrigin(request.headers))
 	});

@@ -36,7 +36,6 @@ export async function fromLog(
 	from: bigint,
 	until: bigint
 ): Promise<TickMessage | Gap> {
-	const { at } = delivery;
 	return readAfter(delivery, from, async (reader) => {
 		const counts = await reader.counts(filter, from, until);
 		const { changes: found, next } = await reader.changes({
@@ -50,7 +49,7 @@ export async function fromLog(
 		const changes = fit(found);
 		const remainder =
 			matched || total(counts) === changes.length ? undefined : await countRest(reader, changes);
-		return message(from, until, at, { counts, matched, changes, remainder });
+		return message(from, until, await reader.timeOf(until), { counts, matched, changes, remainder });
 	});
 
 	/** As remainderOf(). */

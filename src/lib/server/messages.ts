@@ -41,7 +41,11 @@ const time = v.pipe(
 		const day = Date.parse(`${text.slice(0, 10)}T00:00:00Z`);
 		const exists =
 			!Number.isNaN(Date.parse(text)) && new Date(day).toISOString().startsWith(text.slice(0, 10));
-		return exists && !text.startsWith('0000') && !/[+-](1[6-9]|2\d):\d\d$/.test(text);
+		// In UTC, too, a year has four digits.
+		const years = [text, exists ? new Date(text).toISOString() : ''].every((each) =>
+			/^(?!0000)\d{4}-/.test(each)
+		);
+		return exists && years && !/[+-](1[6-9]|2\d):\d\d$/.test(text);
 	}, 'is no time that exists')
 );
 const limit = v.pipe(

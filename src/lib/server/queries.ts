@@ -62,6 +62,8 @@ export const STEP = `
 	select s.settled, s.head, s.changes, s.head, ${ISO('s.at')}, s.counts, ${COLUMNS.replaceAll('c.', '(s.c).')}
 	from rowcast.step($1, $2) s`;
 
+export const TIME_OF = `select ${ISO('at')} from rowcast.tick where n = $1`;
+
 export const TICKS_WITH = (order: 'asc' | 'desc') => `
 	select c.tick, sum(c.rows) from rowcast.tick_count c
 	where c.tick > $1 and c.tick <= $2 and ${scope(3)}

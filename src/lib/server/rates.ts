@@ -1,7 +1,7 @@
 /** Counts over time: from the sums that the log keeps, or of what matches a condition, from the changes themselves. */
 import type { Count, Rates, RatesRequest, Series } from '../protocol.ts';
 import { LAST, RATES, RATES_BOUNDS, RATES_MATCHING } from './queries.ts';
-import { isoOf, microsOf, spansOf } from './spans.ts';
+import { isoOf, isoUtc, microsOf, spansOf } from './spans.ts';
 import type { Selection } from './types.ts';
 
 /** What it takes from the reader. */
@@ -20,8 +20,9 @@ type Row = [relation: string, letter: string, bucket: string, rows: string];
 export async function readRates(
 	{ read, countOf }: Log,
 	{ scope, condition }: Selection,
-	{ from, to, buckets, until, head: most }: RatesRequest & { head?: bigint }
+	{ buckets, until, head: most, ...given }: RatesRequest & { head?: bigint }
 ): Promise<Omit<Rates, 'ok'>> {
+	const [from, to] = [given.from, given.to].map(isoUtc) as [string, string];
 	const bound = until === undefined || (most !== undefined && most < BigInt(until)) ? most : until;
 	const [bounds] = await read<string[]>('rates_bounds', RATES_BOUNDS, [from, to, bound ?? null]);
 	const [after, tick, before, last, head] = bounds as [string, string, string, string, string];

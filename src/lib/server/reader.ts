@@ -4,7 +4,18 @@ import { MAX_CHANGES, type Change, type Count, type Filter, type Gap, type Op } 
 import { nameOf, type Relations } from './catalog.ts';
 import { addUp } from './compose.ts';
 import { keyOf } from './key.ts';
-import { ALONE, BOUNDS, COUNTS, GAPS, MATCHING, NAMED, RATES_BOUNDS, ROW, TICKS } from './queries.ts';
+import {
+	ALONE,
+	BOUNDS,
+	COUNTS,
+	GAPS,
+	MATCHING,
+	NAMED,
+	RATES_BOUNDS,
+	ROW,
+	TICKS,
+	TIME_OF
+} from './queries.ts';
 import { readRates } from './rates.ts';
 import { LARGE_TICK, makeSearch, max, type Row } from './search.ts';
 import { seqOf } from './seq.ts';
@@ -117,6 +128,9 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 
 	/** What a filter selects, by the names of now: the filter's own tables and ops, and what its condition says of them. */
 	async function select(filter: Filter): Promise<Selection> {
+		// In the encoding of the database there may be no such text. Asked at once, for a condition may be long in use before
+		// it is compared with anything.
+		if (/[^\0-\x7f]/.test(filter.where ?? '')) await read('readable', 'select $1::text', [filter.where]);
 		const [relations, ops] = scopeOf(filter);
 		const said = scopeOfWhere(filter.where);
 		const named = new Map<string, string[]>();
@@ -128,9 +142,6 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 				named.set(key, [...(named.get(key) ?? []), id]);
 			}
 		}
-		// In the encoding of the database there may be no such text. Asked at once, for a condition may be long in use before
-		// it is compared with anything.
-		if (/[^\0-\x7f]/.test(filter.where ?? '')) await read('readable', 'select $1::text', [filter.where]);
 		const idsOf: IdsOf = (table) => named.get(nameOf(table)) ?? [];
 		const both = (a: string[] | null, b: string[] | undefined) =>
 			a && b ? a.filter((each) => b.includes(each)) : (b ?? a);
@@ -203,6 +214,11 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		changes: search.changes,
 
 		bounds,
+
+		async timeOf(tick) {
+			const [row] = await read<[string]>('time_of', TIME_OF, [tick]);
+			return row?.[0] ?? '';
+		},
 
 		async counts(filter, after, until) {
 			const rows = await read<[string, string, string]>('counts', COUNTS, [after, until, ...scopeOf(filter)]);

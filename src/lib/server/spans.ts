@@ -47,10 +47,23 @@ export function microsOf(iso: string): number {
 	return whole * 1000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
 }
 
+/** An ISO time with any fraction and zone as the protocol writes a time. */
+export function isoUtc(iso: string): string {
+	const [, fraction = ''] = /\.(\d+)/.exec(iso) ?? [];
+	const whole = new Date(iso.replace(/\.\d+/, '')).toISOString();
+	return whole.replace('000Z', `${fraction.slice(0, 6).padEnd(6, '0')}Z`);
+}
+
+/** Milliseconds since 1970 as the protocol writes a time. */
+export function isoMicroseconds(ms: number): string {
+	return isoOf(ms * 1000);
+}
+
 /** As PostgreSQL reads it. */
 export function isoOf(micros: number): string {
 	const seconds = Math.floor(micros / SECOND);
 	return new Date(seconds * 1000)
 		.toISOString()
+		.replace(/^\+0/, '') // the last microsecond of 9999 rounds to year 10000
 		.replace('000Z', `${String(micros - seconds * SECOND).padStart(6, '0')}Z`);
 }

@@ -2,6 +2,7 @@
 import type { State } from '../protocol.ts';
 import { UNKEPT_MESSAGE } from './keeper.ts';
 import { POOLED_MESSAGE } from './pooled.ts';
+import { isoMicroseconds } from './spans.ts';
 
 /** So long it is told that references are missing. */
 const MISSED_MS = 30_000;
@@ -27,7 +28,7 @@ export function makeStatus(follows: {
 	pooled(): boolean;
 	changed(state: State): void;
 }): Status {
-	let state: State = { database: 'disconnected', head: '0', lagMs: 0, since: new Date().toISOString() };
+	let state: State = { database: 'disconnected', head: '0', lagMs: 0, since: isoMicroseconds(Date.now()) };
 	let missedAt = -Infinity;
 
 	function advice(): string | undefined {
@@ -38,7 +39,7 @@ export function makeStatus(follows: {
 
 	function tell(database = state.database, message = advice()) {
 		if (state.database === database && state.message === message) return;
-		const since = state.database === database ? state.since : new Date().toISOString();
+		const since = state.database === database ? state.since : isoMicroseconds(Date.now());
 		state = {
 			database,
 			head: String(follows.head()),

@@ -180,10 +180,7 @@ export function startStream(
 		changes: Change[],
 		pages: Portion['pages']
 	): Promise<Portion> {
-		const known = delivery.recent.range(tick - 1n, tick)?.[0];
-		// The log's index of changes has no time of the tick; the newest change is within milliseconds of it.
-		const at = known?.at ?? changes.at(-1)?.at ?? delivery.at;
-		return { tick, at, counts: await reader.counts(filter, after, tick), pages };
+		return { tick, at: await reader.timeOf(tick), counts: await reader.counts(filter, after, tick), pages };
 	}
 
 	/** A tick that is larger than a page, page by page. */

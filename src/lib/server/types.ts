@@ -94,6 +94,8 @@ export interface Reader {
 	bounds(): Promise<Bounds>;
 	/** Of (after, until], at most 100, with the newest `most` changes of each; may return fewer: continue after the last. */
 	ticks(after: bigint, until: bigint, most: number): Promise<Tick[]>;
+	/** When a tick became visible; empty where it was pruned. */
+	timeOf(tick: bigint): Promise<string>;
 	/** Exact, by the filter's tables and ops only. */
 	counts(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
 	changes(query: ChangesQuery): Promise<{ changes: Change[]; next: Position | null; selection: Selection }>;

@@ -86,6 +86,7 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 	const reader: Reader = {
 		bounds: () => ask('bounds', () => ({ ...world.bounds })),
 		ticks: (after, until) => ask('ticks', () => inside(after, until)),
+		timeOf: (tick) => ask('timeOf', () => world.ticks.find((each) => each.tick === tick)?.at ?? ''),
 		counts: (filter, after, until) =>
 			ask('counts', () => {
 				const matches = makeMatcher(filter);
