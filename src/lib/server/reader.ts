@@ -27,8 +27,8 @@ const OP_OF: Record<string, Op> = { I: 'INSERT', U: 'UPDATE', D: 'DELETE', T: 'T
 /** PostgreSQL's "char" for an op: its first letter. */
 const letterOf = (op: Op) => op[0];
 
-/** A count of a tick, with what its table is called now. */
-type Told = [relation: number, letter: string, rows: number, called: string | null];
+/** What a relation is called now, as far as that is told. */
+type Called = [relation: number, called: string | null | undefined];
 
 export interface LogReader extends Reader {
 	/** Ticks from rows as the query TICKS answers them. */
@@ -91,10 +91,10 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 	}
 
 	/** What a tick tells of its tables is newer than the catalogue, which is looked at every second. */
-	async function follow(told: Told[]): Promise<void> {
+	async function follow(names: Called[]): Promise<void> {
 		// One that was dropped has a number for a name, or none.
-		const isNew = told.some(
-			([relation, , , called]) =>
+		const isNew = names.some(
+			([relation, called]) =>
 				called?.includes('.') && (catalog.relation(String(relation))?.called ?? called) !== called
 		);
 		if (isNew) await catalog.refresh();
@@ -170,13 +170,15 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 		let at = 0;
 		while (at < rows.length) {
 			const [n, time] = rows[at] as [n: string, at: string];
-			const told = JSON.parse(rows[at]![2] as string) as Told[];
-			await follow(told);
+			// A leader's step tells what a table is called with its count, TICKS with its first tick for all.
+			const told = JSON.parse(rows[at]![2] as string) as [number, string, number, string?][];
+			const names = rows[at]![11] as string | null | undefined;
+			await follow(names ? JSON.parse(names) : told.map(([relation, , , called]) => [relation, called]));
 			const of: Row[] = [];
 			for (; at < rows.length && rows[at]?.[0] === n; at++) {
 				const row = rows[at] as string[];
 				// A large tick has its counts alone.
-				if (row[3] !== null) of.push([n, ...row.slice(3)] as Row);
+				if (row[3] !== null) of.push([n, ...row.slice(3, 11)] as Row);
 			}
 			const counts: Count[] = [];
 			for (const [relation, letter, count] of told) {
