@@ -35,16 +35,29 @@ begin
 		select l.xid, l.lsn, n.lsn as next_lsn, n.at as next_at
 		from late l join rowcast.between(a, b) n on n.xid = l.xid and n.old_tid = l.new_tid
 			and n.relation = l.relation and n.before = l.after and n.lsn < l.lsn),
-	moved as (
-		-- The next change may be late itself: it is moved first.
-		select p.xid, p.lsn, rowcast.plus(p.next_lsn, -1) as new_lsn, p.next_at from pair p
+	chain as (
+		-- The next change may be late itself: how many there are from this one to the first that is not.
+		select p.xid, p.lsn, p.next_lsn as until, p.next_at as at, 1 as steps from pair p
 		where (p.xid, p.next_lsn) not in (select o.xid, o.lsn from pair o)
 		union all
-		select p.xid, p.lsn, rowcast.plus(m.new_lsn, -1), m.next_at from moved m join pair p on p.xid = m.xid and p.next_lsn = m.lsn)
-	select * from moved;
+		select p.xid, p.lsn, m.until, m.at, m.steps + 1 from chain m join pair p on p.xid = m.xid and p.next_lsn = m.lsn),
+	moved as materialized (
+		select c.xid, c.lsn, c.until, c.at, row_number() over (partition by c.xid, c.until order by c.steps, c.lsn desc) as steps from chain c),
+	-- Between two changes of a transaction lies what recording the first writes, 168 bytes at least.
+	crowded as materialized (select m.xid from moved m group by m.xid having max(m.steps) > 16),
+	-- Where that is too little, its changes take each other's places: those that others are moved before stand later,
+	-- which is still within their transaction.
+	place as materialized (
+		select c.xid, c.lsn, c.at, row_number() over (partition by c.xid order by c.lsn) as was,
+			row_number() over (partition by c.xid order by coalesce(m.until, c.lsn), -coalesce(m.steps, 0)) as becomes
+		from rowcast.change c left join moved m on m.xid = c.xid and m.lsn = c.lsn
+		where c.xid = any (array(select o.xid from crowded o)))
+	select m.xid, m.lsn, rowcast.plus(m.until, -8 * m.steps), m.at from moved m where m.xid not in (select o.xid from crowded o)
+	union all
+	select p.xid, p.lsn, o.lsn, o.at from place p join place o on o.xid = p.xid and o.was = p.becomes where o.was <> p.was;
 end
 $$;
-comment on function rowcast.out_of_order is 'The changes between two snapshots that were recorded after the next one of their row, and where they belong: right before that. PostgreSQL runs the triggers of a statement at its end, so what one of them, a cascade, or a function within the statement does to its other rows is recorded before what the statement itself did. Exact: the next change is the one of the very version of the row. A byte apart is enough, as each record of the write-ahead log takes dozens. Part of advance().';
+comment on function rowcast.out_of_order is 'The changes between two snapshots that were recorded after the next one of their row, and where they belong: right before that. PostgreSQL runs the triggers of a statement at its end, so what one of them, a cascade, or a function within the statement does to its other rows is recorded before what the statement itself did. Exact: the next change is the one of the very version of the row. In steps of 8 bytes, in which rowcast.seq() counts. Part of advance().';
 
 drop function if exists rowcast.advance();
 create or replace function rowcast.advance(max_changes int default 0, out head bigint, out changes bigint, out at timestamptz, out few rowcast.change[])

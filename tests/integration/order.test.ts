@@ -44,6 +44,11 @@ const WITHIN: Record<string, { needs: string; write: string; v: number[] }> = {
 		write: 'update t set v = v + 1',
 		v: [0, 1, 3, 7, 15]
 	},
+	'by more triggers within each other than there is room for before the last': {
+		needs: trigger('after update', 'new.id = 1 and new.v < 40', 'update t set v = v + 1'),
+		write: 'update t set v = v + 1',
+		v: Array.from({ length: 41 }, (_, i) => i)
+	},
 	'by a trigger before a later row': {
 		needs: trigger(
 			'before update',
@@ -99,6 +104,7 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		);
 		expect(history(changes, 3).filter((each, i, all) => each !== all[i - 1])).toEqual(v);
 		for (const id of [1, 2, 4]) history(changes, id);
+		expect(new Set(changes.map(({ seq }) => seq)).size).toBe(changes.length);
 		// A row's life is read by another way, newest first.
 		const life = await log().reader.row({ schema: 'public', table: 't', key: { id: '3' } });
 		const of = changes.filter(({ key }) => key?.id === '3');
@@ -118,6 +124,22 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		await server.close();
 		const changes = server.ticks.flatMap((tick) => tick.changes);
 		for (let id = 2; id <= 20; id++) expect(history(changes, id)).toEqual([null, 0, 1]);
+	});
+
+	test('where a publication is for all tables, which have no key of their own', async () => {
+		await query('create publication everything for all tables');
+		const changes = await record(
+			`create table published (id int primary key, v int);
+			create function published() returns trigger language plpgsql as $$ begin
+				update published set v = v + 1 where id = new.id + 1; return null;
+			end $$;
+			create trigger others after insert on published for each row execute function published()`,
+			'insert into published values (1, 0), (2, 0)'
+		);
+		expect(history(changes, 2)).toEqual([null, 0, 1]);
+		await query(
+			'select rowcast.rotate(); select rowcast.prune(); select rowcast.maintain(); drop publication everything'
+		);
 	});
 
 	test('each of thousands', async () => {
