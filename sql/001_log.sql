@@ -114,7 +114,8 @@ create table if not exists rowcast.change (
 	after text,
 	extra jsonb
 );
-alter table rowcast.change add column if not exists old_tid tid, add column if not exists new_tid tid;
+-- A publication for all tables has this one too: PostgreSQL then refuses to update what has no identity.
+alter table rowcast.change add column if not exists old_tid tid, add column if not exists new_tid tid, replica identity full;
 comment on table rowcast.change is 'One row''s insert (I), update (U) or delete (D), a truncate (T), or a row that references a changed row (R). Parent of a ring of eight leaves: writers append to one of them, and a leaf is emptied whole when all of it is too old, so pruning leaves no bloat.';
 comment on column rowcast.change.lsn is 'Where the write-ahead log ended while the row was locked: orders each row''s history. Not a sequence, because nextval() in a trigger would change what the application''s lastval() returns. Two transactions may read the same position; (lsn, xid) is unique.';
 comment on column rowcast.change.xid is 'The writing top-level transaction.';
@@ -130,6 +131,7 @@ begin
 		-- autovacuum has nothing to do in a leaf: its rows are truncated, and advance() seldom updates any.
 		execute format('create table if not exists rowcast.change_%s () inherits (rowcast.change)
 			with (autovacuum_enabled = off, toast.autovacuum_enabled = off)', k);
+		execute format('alter table rowcast.change_%s replica identity full', k);
 		execute format('create index if not exists change_%1$s_xid_lsn on rowcast.change_%1$s (xid, lsn)', k);
 		execute format('comment on table rowcast.change_%s is %L', k, 'A leaf of rowcast.change.');
 		execute format('comment on index rowcast.change_%s_xid_lsn is %L', k,

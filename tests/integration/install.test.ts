@@ -115,6 +115,17 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))(
 			});
 		});
 
+		test('install warns of a publication for all tables, whose subscribers would stop', async () => {
+			const { url } = database();
+			const once = (sql: string) => withClient(url, (db) => db.query(sql));
+			await once('create publication "All" for all tables; create publication one for table book');
+			const { code, stderr } = await rowcast(url, ['install', '--tables', 'public.book']);
+			expect([code, stderr]).toEqual([0, expect.stringContaining('Publication "All" is for all tables')]);
+			await once('drop publication "All"');
+			expect((await rowcast(url, ['install', '--tables', 'public.book'])).stderr).toBe('');
+			await once('drop publication one');
+		});
+
 		test('status tells of each table whether it is captured, and of the log', async () => {
 			const { url } = database();
 			await withClient(url, async (db) => {

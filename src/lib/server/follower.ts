@@ -12,7 +12,7 @@ import { makeLeader, type Leader } from './leader.ts';
 import { makeKeeper } from './keeper.ts';
 import { LOCK } from './locks.ts';
 import type { Log } from './log.ts';
-import { migrate } from './migrate.ts';
+import { migrate, warnOfPublications } from './migrate.ts';
 import { breakAll, connectionOptions, shareSessions } from './pool.ts';
 import { makePooledLeader, POOLED_MESSAGE, sharesSessions } from './pooled.ts';
 import { makePump } from './pump.ts';
@@ -134,6 +134,8 @@ export function makeFollower({
 			log.warn(POOLED_MESSAGE);
 		}
 		if (!pooled) await client.query(NOTICE_SILENCE);
+		const warning = epoch === '' && (await warnOfPublications(client));
+		if (warning) log.warn(warning);
 		await migrate(client);
 		// A role that may only read takes the limits as they are.
 		const rights = await client.query(

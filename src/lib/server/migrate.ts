@@ -68,3 +68,12 @@ export async function checkServer(client: pg.ClientBase): Promise<void> {
 		);
 	}
 }
+
+/** What to do about publications that have Rowcast's tables too, as their subscribers lack those; undefined where there are none. */
+export async function warnOfPublications(client: pg.ClientBase): Promise<string | undefined> {
+	const { rows } = await client.query(
+		`select string_agg(format('%I', pubname), ', ' order by pubname) as names from pg_publication where puballtables`
+	);
+	if (rows[0].names === null) return undefined;
+	return `Publication ${rows[0].names} is for all tables, those of schema rowcast too: a subscriber that lacks them stops. Publish a list of tables (from PostgreSQL 15 on, of schemas), or create schema rowcast in the subscriber too (psql -f, the files of sql/ in order) and do not refresh the subscription.`;
+}

@@ -2,7 +2,7 @@
 import pg from 'pg';
 import type { Command } from '../cli.ts';
 import { label, planInstall, script } from '../install.ts';
-import { checkServer, migrate, pending } from '../migrate.ts';
+import { checkServer, migrate, pending, warnOfPublications } from '../migrate.ts';
 import { runSteps } from './steps.ts';
 
 export const install: Command = {
@@ -20,6 +20,8 @@ Each table is a transaction of its own that gives up after 300 ms where others u
 
 	async run({ client, config, flags, print, tell, signal }) {
 		await checkServer(client);
+		const warning = await warnOfPublications(client);
+		if (warning) tell(warning);
 		const files = await pending(client);
 		const targets = await planInstall(client, config);
 		const steps = targets.flatMap((each) => each.step ?? []);
