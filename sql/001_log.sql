@@ -122,7 +122,7 @@ comment on column rowcast.change.xid is 'The writing top-level transaction.';
 comment on column rowcast.change.before is 'The row as JSON text, null for an insert. Text, so that numbers stay exact and nothing has to parse it.';
 comment on column rowcast.change.op is 'I, U, D, T or R. No check constraint: PostgreSQL prepares one anew for every statement.';
 comment on column rowcast.change.extra is 'Rare things: {"cut": [columns whose value is abbreviated]}; and for R {"via": {"seq", "relation", "constraint", "truncated"}}, the change that caused it and the foreign key that led from it.';
-comment on column rowcast.change.old_tid is 'Where the version of the row lies that was updated or deleted (ctid).';
+comment on column rowcast.change.old_tid is 'Where the version of the row lies that was updated or deleted (ctid). Of a truncate, how many changes its transaction then had made: see rowcast.capture_truncate().';
 comment on column rowcast.change.new_tid is 'Where the new version lies, if it had been changed again when its trigger ran, or was locked: see rowcast.out_of_order().';
 
 do $$

@@ -85,7 +85,7 @@ declare
 	columns text;
 	value text;
 begin
-	if r is distinct from null then
+	if r is distinct from null and current_setting('transaction_isolation') = 'read committed' then
 		select string_agg(format('%s as %I', case when attgenerated = 'v' then rowcast.virtual_expression(source, attnum)
 			else quote_ident(attname) end, attname), ', ' order by attnum)
 		into columns from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
@@ -120,6 +120,8 @@ create or replace function rowcast.abbreviate(r record, source oid, redacted tex
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $f$
 declare
+	names text[];
+	types oid[];
 	columns text;
 begin
 	if r is not distinct from null then
@@ -131,12 +133,22 @@ begin
 		into row_json, cut from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
 		return;
 	end if;
+	if current_setting('transaction_isolation') = 'read committed' then
+		select array_agg(attname order by attnum), array_agg(atttypid order by attnum) into names, types
+		from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
+	else
+		-- To the snapshot of the transaction, the catalogue may still have what the columns were before: asks the row itself.
+		execute 'select array(select json_object_keys(row_to_json(n.*))) from (select (case when false then $1 end).*) n' into names using r;
+		execute format('select array[%s]::oid[] from (select $1 as r offset 0) s',
+			(select string_agg(format('pg_typeof((s.r).%I)', name), ', ' order by i) from unnest(names) with ordinality u(name, i)))
+			into types using r;
+	end if;
 	select string_agg(
-		case when a.attname = any (redacted) then format('(%s, %L, %L, null)', a.attnum, a.attname, '"[redacted]"')
-		when a.attgenerated = 'v' then format('(%1$s, %2$L, rowcast.virtual_json(s.r, %3$s, %1$s::smallint, %4$s), %5$L)',
-			a.attnum, a.attname, source, max_value, rowcast.ellipsis())
+		case when a.attname = any (redacted) then format('(%s, %L, %L, null)', a.i, a.attname, '"[redacted]"')
+		when v.attnum is not null then format('(%1$s, %2$L, rowcast.virtual_json(s.r, %3$s, %6$s::smallint, %4$s), %5$L)',
+			a.i, a.attname, source, max_value, rowcast.ellipsis(), v.attnum)
 		else format('(%1$s, %2$L, rowcast.%8$I((s.r).%3$I, %4$s), %5$s || %6$L || pg_column_size((s.r).%3$I) || %7$L)',
-			a.attnum, a.attname, a.attname, max_value,
+			a.i, a.attname, a.attname, max_value,
 			case
 				when t.typcategory = 'S' or t.typname = 'json' then format('left((s.r).%I::text, 1024)', a.attname)
 				when t.typname = 'bytea' then format('substring((s.r).%I from 1 for 512)::text', a.attname)
@@ -144,8 +156,8 @@ begin
 			rowcast.ellipsis() || ' (', ' bytes stored)', case when t.typnamespace = 'pg_catalog'::regnamespace or rowcast.trusted(t.oid) then 'small_json' else 'small_text' end)
 		end, ', ')
 	into columns
-	from pg_attribute a join pg_type t on t.oid = a.atttypid
-	where a.attrelid = source and a.attnum > 0 and not a.attisdropped;
+	from unnest(names, types) with ordinality a(attname, type, i) left join pg_type t on t.oid = a.type
+	left join pg_attribute v on v.attrelid = source and v.attname = a.attname and v.attgenerated = 'v' and not v.attisdropped;
 
 	-- "offset 0": otherwise the planner would copy the whole row for each mention of $1.
 	execute 'select ''{'' || string_agg(to_json(name)::text || '':'' || coalesce(small, to_json(beginning)::text), '','' order by i)
@@ -205,8 +217,10 @@ begin
 	if args[1] is not null then
 		-- By number in the watched table: a rename keeps it, and a partition numbers its columns in its own way. By name
 		-- too: in a restored dump the numbers may be others.
-		redacted := array(select c.attname::text from rowcast.relation t join pg_attribute c on c.attrelid = t.oid
-			where t.id = args[0]::int and c.attnum = any (args[1]::int[])) || args[2]::text[];
+		-- Not its attname: a transaction with an older snapshot still reads the one from before a rename.
+		redacted := array(select (pg_identify_object_as_address('pg_class'::regclass, c.attrelid, c.attnum)).object_names[3]
+			from pg_attribute c where c.attnum = any (args[1]::int[]) and c.attrelid = coalesce(
+				(select t.oid from rowcast.relation t where t.id = args[0]::int), pg_partition_root(source), source)) || args[2]::text[];
 	end if;
 	r := rowcast.abbreviate(old_row, source, redacted, max_value);
 	b := r.row_json;

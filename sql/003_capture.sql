@@ -176,6 +176,47 @@ begin
 	return true;
 end
 $b$ $f$, stop, full_lsn, leaf::oid, (select reltoastrelid from pg_class where oid = leaf), room);
+	execute format($f$
+create or replace function rowcast.capture_truncate() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_tidscan = on as $b$
+declare
+	-- A transaction may have a snapshot from before the table was watched.
+	target oid := coalesce((select oid from rowcast.relation where id = tg_argv[0]::int), pg_partition_root(tg_relid), tg_relid);
+	recorded bigint := pg_stat_get_xact_tuples_inserted(%1$s);
+	-- A truncate fires the triggers of the table and then those of each partition below it. The first leaves a mark: where
+	-- its change lies, and how many of the others are still to come. (Those that are named before their parent have fired
+	-- already, and leave the count too high.)
+	mark text[] := regexp_match(current_setting('rowcast.truncate', true), '^([(][0-9]{1,9},[0-9]{1,4}[)]) ([0-9]{1,9})$');
+	extra jsonb;
+	made tid;
+begin
+	if tg_relid <> target then
+		if not exists (select from pg_partition_ancestors(tg_relid) a where a.relid = target) then
+			return null;  -- a partition that was detached
+		end if;
+		-- Anybody can set a mark. The change itself tells that it is of this statement, of a table above, and that nothing
+		-- was recorded since: then there is nothing left to truncate.
+		if mark[2]::int > 0 and exists (
+			select from %2$s c join pg_partition_ancestors(tg_relid) a on a.relid <> tg_relid
+			where c.ctid = mark[1]::tid and c.xid = pg_current_xact_id() and c.op = 'T' and c.relation = tg_argv[0]::int
+				and c.at >= statement_timestamp() and c.old_tid = format('(%%s,0)', recorded)::tid
+				and c.extra is not distinct from case when a.relid <> target then (
+					select jsonb_build_object('partition', jsonb_build_object('schema', n.nspname, 'table', p.relname))
+					from pg_class p join pg_namespace n on n.oid = p.relnamespace where p.oid = a.relid) end) then
+			perform set_config('rowcast.truncate', format('%%s %%s', mark[1], mark[2]::int - 1), true);
+			return null;
+		end if;
+		extra := jsonb_build_object('partition', jsonb_build_object('schema', tg_table_schema, 'table', tg_table_name));
+	end if;
+	if rowcast.admit() then
+		insert into %2$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
+			tg_argv[0]::int, 'T', null, null, extra, format('(%%s,0)', recorded + 1)::tid) returning ctid into made;
+		perform set_config('rowcast.truncate', format('%%s %%s', made, count(*) - 1), true)
+			from pg_partition_tree(tg_relid) having count(*) > 1;
+	end if;
+	return null;
+end
+$b$ $f$, leaf::oid, leaf);
 	for kind in
 		select 'capture' || s.suffix || k.suffix as name, k.settings, s.small, 'row_to_json' as writer
 		from (values
@@ -258,52 +299,7 @@ comment on function rowcast.capture_foreign is 'The same for a table with a type
 comment on function rowcast.capture_small is 'As capture(), for a table none of whose values can be large: nothing needs to look at the length of its text. 3 us less.';
 comment on function rowcast.capture_small_zoned is 'As capture_zoned(), for a table none of whose values can be large.';
 comment on function rowcast.capture_small_formatted is 'As capture_formatted(), for a table none of whose values can be large.';
-
-create or replace function rowcast.capture_truncate() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-	target oid := (select oid from rowcast.relation where id = tg_argv[0]::int);
-	-- A truncate fires the triggers of the table and then those of each partition below it. The first leaves a mark:
-	-- its oid, its statement, how many of the others are still to come, and where the log then ended: one truncate
-	-- records nothing between. (Those that are named before their parent have fired already, and leave the count too high.)
-	mark text[] := string_to_array(current_setting('rowcast.truncate', true), ' ');
-	statement text := extract(epoch from statement_timestamp())::text;
-	below int;
-	extra jsonb;
-	l rowcast.leaf;
-begin
-	if tg_relid <> target then
-		if not exists (select from pg_partition_ancestors(tg_relid) a where a.relid = target) then
-			return null;  -- a partition that was detached
-		end if;
-		if mark[2] = statement and mark[3]::int > 0
-			and exists (select from pg_partition_ancestors(tg_relid) a where a.relid = mark[1]::oid and a.relid <> tg_relid)
-			and not exists (select from rowcast.change c
-				where c.xid = pg_current_xact_id() and c.lsn >= mark[4]::pg_lsn and c.relation = tg_argv[0]::int) then
-			perform set_config('rowcast.truncate', format('%s %s %s %s', mark[1], statement, mark[3]::int - 1, mark[4]), true);
-			return null;
-		end if;
-		select jsonb_build_object('partition', jsonb_build_object('schema', tg_table_schema, 'table', tg_table_name)) into extra;
-	end if;
-	select f.* into l from rowcast.leaf f join rowcast.state s using (slot);
-	if clock_timestamp() > l.stop and rowcast.unattended() or rowcast.leaf_size(l.slot) > l.room then
-		return null;
-	end if;
-	execute format('insert into rowcast.change_%s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
-		$1, ''T'', null, null, $2)', l.slot) using tg_argv[0]::int, extra;
-	select count(*) into below from pg_partition_tree(tg_relid) p
-		join pg_trigger t on t.tgrelid = p.relid and t.tgfoid = 'rowcast.capture_truncate'::regproc and t.tgenabled = 'A'
-		where p.relid <> tg_relid;
-	perform set_config('rowcast.truncate', format('%s %s %s %s', tg_relid, statement, below, pg_current_wal_insert_lsn()), true)
-		where below > 0;
-	if pg_try_advisory_lock_shared(1920103279, 1) and pg_advisory_unlock_shared(1920103279, 1) then
-		return null;
-	end if;
-	perform pg_notify('rowcast', '');
-	return null;
-end
-$$;
-comment on function rowcast.capture_truncate is 'The truncate trigger''s function of every watched table and of each of its partitions. Argument: the number of the table.';
+comment on function rowcast.capture_truncate is 'The truncate trigger''s function of every watched table and of each of its partitions. Argument: the number of the table. Written by rowcast.write_capture().';
 
 do $$ begin perform rowcast.close_functions(); end $$;
 commit;

@@ -21,6 +21,25 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		await withClient(clusterUrl(major), (db) => db.query(`drop role ${mallory}`));
 	});
 
+	test('no setting hides the truncation of a partition, or fails it', async () => {
+		const log = await openLog(await installed());
+		await run(`create table m.whole (id int) partition by range (id); alter table m.whole owner to ${mallory};
+			create table m.whole_1 partition of m.whole for values from (0) to (10); alter table m.whole_1 owner to ${mallory};
+			select rowcast.watch('m.whole')`);
+		const mark = (text: string) =>
+			`perform set_config('rowcast.truncate', ${text}, true); truncate m.whole_1;`;
+		await run(`set role ${mallory}; do $$ begin
+			insert into m.whole values (1);
+			${mark(`format('%s %s 9 0/0', 'm.whole'::regclass::oid, extract(epoch from statement_timestamp()))`)}
+			${['(0,1) 9', '(999999999,9999) 9', '(0,1)', 'x', ''].map((text) => mark(`'${text}'`)).join('')}
+			truncate m.whole; insert into m.whole values (2);
+			for n in 1..20 loop ${mark(`format('(0,%s) 9', n)`)} end loop;
+		end $$`);
+		const ops = (await log.changes()).map(({ op, partition }) => op[0]! + (partition ? 'p' : ''));
+		expect(ops.join(' ')).toBe(`I ${'Tp '.repeat(6)}T I ${'Tp '.repeat(20)}`.trim());
+		await log.close();
+	});
+
 	test("a type's own cast to json neither fails a write nor runs with rights over the log", async () => {
 		const log = await openLog(await installed());
 		await run(`
