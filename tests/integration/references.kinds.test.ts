@@ -1,7 +1,8 @@
 /** Foreign keys of every kind: which rows each announces, and by which key. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { useDatabase } from '../support/database.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { majors, useDatabase } from '../support/database.ts';
 import { withClient } from '../support/postgres.ts';
+import { useRecording } from '../support/recording.ts';
 import { connect, startRowcast, type Rowcast, type Viewer } from '../support/rowcast.ts';
 
 const database = useDatabase();
@@ -163,4 +164,48 @@ test('one table is turned off, and on again', async () => {
 		'REFERENCE person 2 boss',
 		'UPDATE person 1'
 	]);
+});
+
+describe.each(majors())('by hand on PostgreSQL %i', (major) => {
+	const { query, record } = useRecording(major);
+
+	test('a row of a table that inherits from the referencing one has no such key', async () => {
+		const changes = await record(
+			`create table parent (id int primary key, n int); create table child (id int primary key, parent int references parent);
+			create table heir () inherits (child); insert into parent values (1, 1); insert into child values (1, 1); insert into heir values (2, 1)`,
+			'update parent set n = 2',
+			'select rowcast.advance()',
+			'select rowcast.announce((select max(n) from rowcast.tick), 1000, 100)'
+		);
+		expect(changes.map(({ op, table, key }) => [op, table, key!.id])).toEqual([
+			['UPDATE', 'parent', '1'],
+			['REFERENCE', 'child', '1']
+		]);
+	});
+
+	test('only an index by which the key can be looked up makes that cheap', async () => {
+		await query(`create table code (code text primary key); create table num (num int primary key)`);
+		const indexes = [
+			'(code)',
+			'using hash (code)',
+			'(code collate "C")',
+			'(code text_pattern_ops)',
+			'using brin (code)'
+		]
+			.map((index) => ['code text', 'code', index])
+			.concat([
+				['code varchar(9)', 'code', '(code)'],
+				['code text collate "C"', 'code', '(code)'],
+				['num bigint', 'num', '(num, id)'],
+				['num bigint', 'num', '(id, num)']
+			]);
+		for (const [i, [column, parent, index]] of indexes.entries())
+			await query(`create table c${i} (id int, ${column} references ${parent}); create index on c${i} ${index};
+				insert into c${i} (id) select generate_series(1, 20000)`);
+		await query('select rowcast.watch_all()');
+		const { rows } = await query(
+			`select child_name, cheap from rowcast.referencing() where child_name ~ '^c[0-9]' order by 1`
+		);
+		expect(rows.map(({ cheap }) => cheap)).toEqual([true, true, false, true, false, true, true, true, false]);
+	});
 });
