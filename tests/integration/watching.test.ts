@@ -99,6 +99,23 @@ describe.each(majors())('with watch all on PostgreSQL %i', (major) => {
 		});
 	});
 
+	test('a schema and a type that are renamed have their new names within 5 s, also where nothing is watched', async () => {
+		const { url } = database();
+		await withClient(url, async (db) => {
+			await db.query(
+				`create schema before; create type mood as enum ('ok'); create table before.odd (mood mood)`
+			);
+			const following = await follow(url, { watch: null });
+			await told(following, 'the table', (now) => table(now, 'odd')?.schema === 'before');
+			await db.query('alter type mood rename to state');
+			await told(following, 'the new type', (now) => table(now, 'odd')?.columns[0]?.type === 'state');
+			await db.query('alter schema before rename to afterwards');
+			await told(following, 'the new schema', (now) => table(now, 'odd')?.schema === 'afterwards');
+			await following.close();
+			await db.query('drop schema afterwards cascade; drop type state');
+		});
+	});
+
 	test('new partitions are captured at once, and their truncation within 5 s', async () => {
 		const { url } = database();
 		await withClient(url, async (db) => {

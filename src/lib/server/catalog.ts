@@ -85,6 +85,7 @@ const PROBLEMS: Record<string, string | undefined> = {
 const FINGERPRINT = `
 	select concat_ws(' ',
 		(select concat(count(*), ' ', sum(xmin::text::bigint)) from pg_namespace),
+		(select concat(count(*), ' ', sum(xmin::text::bigint)) from pg_type),
 		(select concat(count(*), ' ', sum(xmin::text::bigint)) from pg_class where relkind in ('r', 'p')),
 		(select concat(count(*), ' ', sum(xmin::text::bigint)) from pg_attribute where attnum > 0),
 		(select concat(count(*), ' ', sum(xmin::text::bigint)) from pg_constraint),
