@@ -6,7 +6,8 @@ do $$ begin perform pg_advisory_xact_lock(1920103279, 0); end $$;
 
 create or replace function rowcast.json_of(r record) returns text
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
-set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1
+set quote_all_identifiers = off set lc_monetary = 'C' as $$
 begin
 	return row_to_json(r);
 exception when others then
@@ -80,7 +81,8 @@ comment on function rowcast.virtual_expression is 'What a virtual generated colu
 
 create or replace function rowcast.virtual_text(r record, source oid, max_value int) returns text
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
-set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1
+set quote_all_identifiers = off set lc_monetary = 'C' as $$
 declare
 	columns text;
 	value text;
@@ -101,7 +103,8 @@ comment on function rowcast.virtual_text is 'The quick way to a small row with v
 drop function if exists rowcast.virtual_json(record, text, int);
 create or replace function rowcast.virtual_json(r record, source oid, attnum smallint, max_value int) returns text
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
-set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1
+set quote_all_identifiers = off set lc_monetary = 'C' as $$
 declare
 	value text;
 begin
@@ -118,7 +121,8 @@ comment on function rowcast.virtual_json is 'The value of a virtual generated co
 create or replace function rowcast.abbreviate(r record, source oid, redacted text[], max_value int,
 	out row_json text, out cut text[])
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
-set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $f$
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1
+set quote_all_identifiers = off set lc_monetary = 'C' as $f$
 declare
 	names text[];
 	types oid[];

@@ -223,7 +223,7 @@ $b$ $f$, leaf::oid, leaf);
 			('', ''),
 			('_zoned', 'set timezone = ''UTC'''),
 			('_formatted', 'set timezone = ''UTC'' set datestyle = ''iso'' set intervalstyle = ''postgres'' set bytea_output = ''hex''
-	set extra_float_digits = 1')) k(suffix, settings)
+	set extra_float_digits = 1 set quote_all_identifiers = off set lc_monetary = ''C''')) k(suffix, settings)
 		-- No value of what always_small() takes for small has more than 16 kB as text.
 		cross join (values ('', false), ('_small', max_value >= 16384)) s(suffix, small)
 		union all

@@ -201,6 +201,8 @@ const literals: Record<string, fc.Arbitrary<string>> = {
 		.tuple(fc.double({ noNaN: true, min: -1e9, max: 1e9 }), fc.integer())
 		.map(([x, y]) => `(${x},${y})`),
 	inet: fc.ipV4(),
+	money: fc.integer().map((n) => `${n}.25`),
+	regclass: fc.constantFrom('pg_class', 'pg_type'),
 	pair: fc.tuple(instants(), fc.integer({ min: 0, max: 9 })).map(([at, n]) => `("${at}",${n})`),
 	mood: fc.constantFrom('sad', 'so "happy"'),
 	positive: fc.integer({ min: 1, max: 2 ** 31 - 1 }).map(String),
@@ -223,6 +225,7 @@ const settings = fc.record({
 	datestyle: fc.constantFrom('ISO, MDY', 'SQL, DMY', 'German', 'Postgres, MDY'),
 	intervalstyle: fc.constantFrom('postgres', 'sql_standard', 'iso_8601', 'postgres_verbose'),
 	bytea_output: fc.constantFrom('hex', 'escape'),
+	quote_all_identifiers: fc.constantFrom('on', 'off'),
 	timezone: fc.constantFrom('UTC', 'Europe/Berlin', 'Asia/Kathmandu', 'America/St_Johns', 'Etc/GMT+12')
 });
 
