@@ -132,8 +132,8 @@ end
 $$;
 comment on function rowcast.settle_gap is 'A transaction whose changes were turned away may commit long after changes are recorded again: once all that were open then have ended, the gap goes on up to there. Part of maintain().';
 
-alter table rowcast.state add column if not exists stale text[] not null default '{}';
-comment on column rowcast.state.stale is 'Ids of tables with redacted columns that their triggers do not know yet: see rowcast.note_stale().';
+alter table rowcast.state drop column if exists stale;  -- of versions before
+drop function if exists rowcast.note_stale(), rowcast.arguments_now(int);
 
 create or replace function rowcast.write_capture() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set datestyle = 'iso' as $w$
@@ -142,7 +142,6 @@ declare
 	-- Two at once would fail with "tuple concurrently updated". First, so that the rest is read under the lock.
 	alone text := pg_advisory_xact_lock(1920103279, 0);
 	max_value int := (select value::int from rowcast.setting where name = 'max_value');
-	stale text[] := (select s.stale from rowcast.state s);
 	slot int;
 	stop timestamptz;
 	room bigint;
@@ -242,12 +241,12 @@ begin
 	-- one has. Dropped at once, so a long transaction blocks nobody.
 	if clock_timestamp() < %4$L::timestamptz and pg_current_wal_insert_lsn() < %5$L::pg_lsn
 		and greatest(pg_column_size(old), pg_column_size(new)) < %6$s and coalesce(new.xmax, '0') = '0'
-		and pg_try_advisory_lock_shared(1920103279, 1) and pg_advisory_unlock_shared(1920103279, 1)%9$s then
+		and pg_try_advisory_lock_shared(1920103279, 1) and pg_advisory_unlock_shared(1920103279, 1) then
 		%7$s
 	end if;
 	if rowcast.admit() then
 		-- An assignment: "select into" would plan with the rows as constants, copying each.
-		texts := rowcast.careful_texts(old, new, tg_relid, %10$s, %6$s);
+		texts := rowcast.careful_texts(old, new, tg_relid, tg_argv, %6$s);
 		insert into %8$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
 			tg_argv[0]::int, tg_op::"char", texts.b, texts.a, texts.extra, old.ctid, case when new.xmax <> '0' then new.ctid end);
 	end if;
@@ -270,10 +269,7 @@ $b$ $f$, kind.name, kind.settings,
 			return null;
 		end if;' end, leaf, max_value + 4, kind.writer,
 				case when kind.writer <> 'row_to_json' then '
-			and (old_json is null) = (tg_op = ''INSERT'') and (new_json is null) = (tg_op = ''DELETE'')' else '' end), leaf,
-			case when stale <> '{}' then format(' and tg_argv[0] <> all (%L)', stale) else '' end,
-			case when stale <> '{}' then format('case when tg_argv[0] = any (%L) then rowcast.arguments_now(tg_argv[0]::int) else tg_argv end', stale)
-				else 'tg_argv' end);
+			and (old_json is null) = (tg_op = ''INSERT'') and (new_json is null) = (tg_op = ''DELETE'')' else '' end), leaf);
 	end loop;
 end
 $w$;

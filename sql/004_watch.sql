@@ -20,6 +20,55 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.watchable is 'Every table that can be watched: outside system schemas and rowcast, not temporary; a partitioned table stands for its partitions.';
 
+alter table rowcast.relation add column if not exists redacted_names text[] not null default '{}';
+comment on column rowcast.relation.redacted_names is 'The names of the redacted columns when last looked at: in a restored dump their numbers may be others.';
+
+create table if not exists rowcast.redaction (
+	schema text not null,
+	name text not null,
+	column_name text not null,
+	primary key (schema, name, column_name)
+);
+comment on table rowcast.redaction is 'Columns to redact, of tables there are and tables to come; * stands for every name. See rowcast.set_redaction().';
+revoke all on rowcast.redaction from public;
+
+create or replace function rowcast.named_columns(target oid) returns int[]
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	with former as (
+		-- A trigger that is another table's: this one was its partition, or was restored from a dump under a new name.
+		select n.name, exists (select from pg_attribute
+			where attrelid = target and attname = n.name and attnum > 0 and not attisdropped) as found
+		from pg_trigger t join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'rowcast'::regnamespace
+		join rowcast.relation o on o.id = split_part(encode(t.tgargs, 'escape'), E'\\000', 1)::int and o.oid <> target
+		cross join lateral (
+			select attname::text from pg_attribute where attrelid = o.oid and attnum = any (o.redacted) and not attisdropped
+			union
+			select unnest(o.redacted_names) where not exists (select from pg_class where oid = o.oid)) n(name)
+		where t.tgrelid = target and t.tgparentid = 0
+	)
+	select array(
+		select a.attnum::int
+		from pg_class c join pg_namespace s on s.oid = c.relnamespace
+		join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+		where c.oid = target and (
+			exists (select from rowcast.redaction p where p.schema in ('*', s.nspname) and p.name in ('*', c.relname)
+				and p.column_name in ('*', a.attname))
+			or exists (select from former f where f.name = a.attname or not f.found))
+		order by 1)
+$$;
+comment on function rowcast.named_columns is 'The numbers of the columns of a table that rowcast.redaction names, or that were redacted while it was a partition of another; all of them where one of those is not found.';
+
+create or replace function rowcast.redact_new(target oid) returns boolean
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+	with r as (
+		update rowcast.relation r set redacted = array(select distinct unnest(r.redacted || n.numbers) order by 1)
+		from (select rowcast.named_columns(target) as numbers) n
+		where r.oid = target and not n.numbers <@ r.redacted
+		returning 1)
+	select exists (select from r)
+$$;
+comment on function rowcast.redact_new is 'Redacts the named_columns() of a table that were not redacted before; true where there are any.';
+
 create or replace function rowcast.register(target regclass) returns int
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -33,6 +82,7 @@ begin
 		raise exception '% cannot be watched', target using errcode = 'wrong_object_type',
 			hint = 'Rowcast watches ordinary and partitioned tables outside system schemas; a partition is watched through its parent.';
 	end if;
+	perform rowcast.redact_new(target);
 	return relation_id;
 end
 $$;
@@ -44,7 +94,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 		|| case when cardinality(r.redacted) > 0 or v.has_virtual then array[
 			r.redacted::text,
 			(select coalesce(array_agg(c.attname order by c.attnum), '{}')::text
-				from pg_attribute c where c.attrelid = r.oid and c.attnum = any (r.redacted)),
+				from pg_attribute c where c.attrelid = r.oid and c.attnum = any (r.redacted) and not c.attisdropped),
 			(select coalesce(array_agg(p.position order by p.attnum), '{}')::text
 				from (select attnum, row_number() over (order by attnum) as position
 					from pg_attribute where attrelid = r.oid and attnum > 0 and not attisdropped) p
@@ -120,8 +170,8 @@ declare
 	keeps_row boolean := exists (select from rowcast.triggers(target) t where not t.truncates and t.on_table = target and t.fits);
 begin
 	-- Its number is part of the statements, so it is taken now; watched or not is not said by that.
-	insert into rowcast.relation (oid, schema, name, watched)
-	select w.oid, w.schema, w.name, false from rowcast.watchable() w
+	insert into rowcast.relation (oid, schema, name, watched, redacted)
+	select w.oid, w.schema, w.name, false, rowcast.named_columns(w.oid) from rowcast.watchable() w
 	where w.oid = target and not exists (select from rowcast.relation r where r.oid = target)
 	on conflict (oid) do nothing;
 	select r.id into relation_id from rowcast.relation r where r.oid = target;
@@ -182,6 +232,9 @@ begin
 	if rowcast.trigger_state(target) = 'watched' then
 		return false;
 	end if;
+	-- Before the statements are made, so that they know the columns that a migration adds meanwhile.
+	execute format('lock table only %s in share row exclusive mode', target);
+	perform rowcast.redact_new(target);
 	for statement in select w.run from rowcast.watch_sql(target) w loop
 		execute statement;
 	end loop;
@@ -244,29 +297,36 @@ end
 $$;
 comment on function rowcast.redact(regclass, text[]) is 'Replaces the values of these columns of a table before they reach the log, from now on; none named ends it. Choose before watching: what is recorded stays.';
 
-alter table rowcast.relation add column if not exists redacted_names text[] not null default '{}';
-comment on column rowcast.relation.redacted_names is 'The names of the redacted columns when last looked at: in a restored dump their numbers may be others.';
-
-create or replace function rowcast.note_names() returns void
+drop function if exists rowcast.note_names();
+create or replace function rowcast.note_names(only_of oid default null) returns void
 language sql security definer set search_path = pg_catalog, pg_temp as $$
 	update rowcast.relation r set schema = n.schema, name = n.name, redacted_names = n.redacted
-	from (select o.id, s.nspname::text as schema, c.relname::text as name,
-			array(select a.attname::text from pg_attribute a where a.attrelid = o.oid and a.attnum = any (o.redacted) order by a.attnum) as redacted
-		from rowcast.relation o join pg_class c on c.oid = o.oid join pg_namespace s on s.oid = c.relnamespace) n
-	where n.id = r.id and (r.schema, r.name, r.redacted_names) is distinct from (n.schema, n.name, n.redacted)
+	from (select o.id, s.nspname::text as schema, c.relname::text as name, a.redacted
+		from rowcast.relation o join pg_class c on c.oid = o.oid join pg_namespace s on s.oid = c.relnamespace
+		cross join lateral (select array(select attname::text from pg_attribute
+			where attrelid = o.oid and attnum = any (o.redacted) and not attisdropped order by attnum) as redacted) a
+		where (only_of is null or o.oid = only_of)
+			and (o.schema, o.name, o.redacted_names) is distinct from (s.nspname, c.relname, a.redacted)
+		-- Whoever holds one is about to note it.
+		for update of o skip locked) n
+	where n.id = r.id
 $$;
-comment on function rowcast.note_names is 'Follows tables and redacted columns that were renamed. Part of maintain().';
+comment on function rowcast.note_names is 'Follows tables and redacted columns that were renamed: one table, or all. Part of maintain().';
 
 create or replace function rowcast.find_by_name() returns void
 language sql security definer set search_path = pg_catalog, pg_temp as $$
 	update rowcast.relation set oid = (4294967295 - id)::bigint::oid;  -- no two may meet on the way
 	update rowcast.relation r
 	set oid = w.oid, redacted = array(select a.attnum::int from pg_attribute a
-		where a.attrelid = w.oid and a.attname = any (r.redacted_names) and a.attnum > 0 order by a.attnum)
+		where a.attrelid = w.oid and a.attnum > 0 and not a.attisdropped and (a.attname = any (r.redacted_names)
+			-- One was renamed since the names were noted: it may be any.
+			or exists (select from unnest(r.redacted_names) n where not exists (
+				select from pg_attribute f where f.attrelid = w.oid and f.attname = n and f.attnum > 0)))
+		order by a.attnum)
 	from rowcast.watchable() w
 	where r.id = (select max(o.id) from rowcast.relation o where (o.schema, o.name) = (w.schema, w.name))
 $$;
-comment on function rowcast.find_by_name is 'Finds the watched tables and redacted columns by name, where a dump was restored: their oids and numbers are others. Part of begin_epoch().';
+comment on function rowcast.find_by_name is 'Finds the watched tables and redacted columns by name, where a dump was restored: their oids and numbers are others. Where a redacted column is not found, all of its table are redacted. Part of begin_epoch().';
 
 create or replace function rowcast.set_redacted(target regclass, columns text[]) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

@@ -243,9 +243,6 @@ begin
 	delete from rowcast.tick where n in (select n from rowcast.tick where n < (select oldest from rowcast.state) order by n limit 20000);
 	delete from rowcast.gap where until <= (select oldest from rowcast.state);
 	perform rowcast.note_names();
-	if (select stale <> '{}' from rowcast.state) then
-		perform rowcast.note_stale();
-	end if;
 	perform rowcast.roll_up();
 	if not turned_away then
 		update rowcast.state set captured = head where captured <> head;

@@ -51,8 +51,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 		or (select coalesce(sum(pg_relation_size(p.relid)), 0)
 			from (select relid from pg_partition_tree(f.conrelid) union select f.conrelid) p) <= 50 * 8192,
 		k.comparable and not f.confkey::int[] && r.redacted,
-		(select array_agg(c.attname::text) from rowcast.relation o join pg_attribute c on c.attrelid = o.oid and c.attnum = any (o.redacted)
-			where o.oid = f.conrelid)
+		(select array_agg(c.attname::text) from pg_attribute c where c.attrelid = f.conrelid and not c.attisdropped
+			and (c.attnum = any (rowcast.named_columns(f.conrelid))
+				or c.attnum = any ((select o.redacted from rowcast.relation o where o.oid = f.conrelid)::int[])))
 	from rowcast.relation r
 	join pg_constraint f on f.confrelid = r.oid and f.contype = 'f' and f.conparentid = 0 and not rowcast.is_special(f)
 	join rowcast.watchable() w on w.oid = f.conrelid
@@ -82,8 +83,8 @@ declare
 	relation_id int;
 begin
 	-- A table that is not watched itself has a number too, once a row of it is announced.
-	insert into rowcast.relation (oid, schema, name, watched)
-		select w.oid, w.schema, w.name, false from rowcast.watchable() w where w.oid = target on conflict do nothing;
+	insert into rowcast.relation (oid, schema, name, watched, redacted)
+		select w.oid, w.schema, w.name, false, rowcast.named_columns(w.oid) from rowcast.watchable() w where w.oid = target on conflict do nothing;
 	select id into relation_id from rowcast.relation where oid = target;
 	execute format('insert into rowcast.change_%s
 		select pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(), $1, ''R'', null, r, e

@@ -20,7 +20,7 @@ begin
 	execute format('grant select on all tables in schema rowcast to %s', reader);
 	for f in select oid from pg_proc where pronamespace = 'rowcast'::regnamespace and prorettype <> 'trigger'::regtype
 		and proname not in ('admit', 'configure', 'write_capture', 'rotate', 'watch', 'watch_all', 'unwatch', 'register', 'forget',
-			'redact', 'set_redacted', 'set_redaction', 'redact_new', 'note_stale', 'announce_references', 'find_by_name', 'grant_reading', 'uninstall')
+			'redact', 'set_redacted', 'set_redaction', 'redact_new', 'follow_table', 'renew_trigger', 'announce_references', 'find_by_name', 'grant_reading', 'uninstall')
 	loop
 		execute format('grant execute on function %s to %s', f, reader);
 	end loop;
