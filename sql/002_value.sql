@@ -224,7 +224,14 @@ begin
 		-- Not its attname: a transaction with an older snapshot still reads the one from before a rename.
 		redacted := array(select (pg_identify_object_as_address('pg_class'::regclass, c.attrelid, c.attnum)).object_names[3]
 			from pg_attribute c where c.attnum = any (args[1]::int[]) and c.attrelid = coalesce(
-				(select t.oid from rowcast.relation t where t.id = args[0]::int), pg_partition_root(source), source)) || args[2]::text[];
+				(select t.oid from rowcast.relation t where t.id = args[0]::int), pg_partition_root(source), source));
+		-- Neither: renamed before the dump was made. It may be any.
+		if redacted = '{}' and not args[2]::text[] <@ array(
+			select attname::text from pg_attribute where attrelid = source and attnum > 0 and not attisdropped)
+		then
+			redacted := array(select attname::text from pg_attribute where attrelid = source and attnum > 0);
+		end if;
+		redacted := redacted || args[2]::text[];
 	end if;
 	r := rowcast.abbreviate(old_row, source, redacted, max_value);
 	b := r.row_json;

@@ -1,5 +1,5 @@
 /** What the event trigger does in the application's migrations. */
-import pg from 'pg';
+import type pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { majors, useDatabase } from '../support/database.ts';
 import { follow, openLog, watchAll, withClients } from '../support/follow.ts';
