@@ -34,11 +34,10 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	fresh boolean := current_setting('transaction_isolation') = 'read committed';
 	r rowcast.relation := (select o from rowcast.relation o where oid = target);
-	named int[] := rowcast.named_columns(target);
 	arguments text[];
 	ids int[] := array[r.id];
 begin
-	if coalesce(r.redacted, '{}') || named = '{}' or fresh and r.id is null then
+	if fresh and r.id is null or coalesce(r.redacted, '{}') || rowcast.named_columns(target) = '{}' then
 		return;
 	end if;
 	begin

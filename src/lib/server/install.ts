@@ -87,7 +87,9 @@ export async function planInstall(
 		);
 		const literal = pg.escapeLiteral(name);
 		const redacts =
-			secret.length > 0 && JSON.stringify(secret) !== JSON.stringify(JSON.parse(redacted) ?? [])
+			secret.length > 0 &&
+			// Where it is not watched yet, to be read with the rest.
+			(state === 'not watched' || JSON.stringify(secret) !== JSON.stringify(JSON.parse(redacted) ?? []))
 				? `select rowcast.redact(${[literal, ...secret.map(pg.escapeLiteral)].join(', ')})`
 				: undefined;
 		const statements = [...(redacts ? [redacts] : []), `select rowcast.watch(${literal})`];
