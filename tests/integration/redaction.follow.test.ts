@@ -126,6 +126,26 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))(
 			expect((await state('a')).state, 'for a server to look at').toBe('out of date');
 		});
 
+		test('what makes a trigger anew does so for Rowcast’s owner alone, who can neither replace it nor watch by it', async () => {
+			await logged('create table a (id int)', async (a) => {
+				await a.query(
+					`create table mine (id int); grant usage on schema app to public; set role rowcast_owner`
+				);
+				await expect(
+					a.query(`create or replace function rowcast.renew_trigger(target regclass, capture name, arguments text[]) returns void
+						language sql as ''`)
+				).rejects.toThrow('must be owner');
+				await a.query(`select rowcast.renew_trigger('app.mine', 'capture', '{1}')`);
+				await a.query('reset role');
+				expect((await a.query(`select from pg_trigger where tgrelid = 'mine'::regclass`)).rowCount).toBe(0);
+				await a.query('set role pg_monitor');
+				await expect(a.query(`select rowcast.renew_trigger('app.a', 'capture', '{1}')`)).rejects.toThrow(
+					'permission denied'
+				);
+				await a.query('reset role');
+			});
+		});
+
 		test('what was disabled stays so, and is told', async () => {
 			await logged('create table a (id int)', async (a) => {
 				await a.query('alter table a disable trigger user; alter table a add column pin text');
