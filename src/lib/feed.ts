@@ -240,7 +240,7 @@ export class Feed {
 			this.#held.add(change.seq);
 			this.tick = BigInt(change.tick) > this.tick ? BigInt(change.tick) : this.tick;
 			if (change.via) {
-				this.#refer(change, change.via, now);
+				this.#refer(change, change.via, now, added);
 				continue;
 			}
 			const table = tableKey(change);
@@ -273,9 +273,11 @@ export class Feed {
 		return added;
 	}
 
-	#refer(change: Change, via: Via, now: number): void {
+	#refer(change: Change, via: Via, now: number, added: ReadonlyMap<string, Transaction>): void {
 		const cause = this.#byChange.get(via.seq);
-		if (cause && cause.born > this.frozenAt) return refer(cause, change, via);
+		// What comes together is not being read yet, though history is born at 0.
+		if (cause && (cause.born > this.frozenAt || added.get(cause.id) === cause))
+			return refer(cause, change, via);
 		const group = groupOf(change, via);
 		const last = this.entries.at(-1);
 		if (last?.kind === 'orphan' && last.references.group === group) last.references.changes.push(change);

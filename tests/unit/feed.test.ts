@@ -90,6 +90,22 @@ describe('the ledger', () => {
 		expect(kinds(all(feed))).toEqual(['references', 'change']);
 	});
 
+	test('puts references that come with their cause under it, also as history while one reads', () => {
+		const feed = new Feed();
+		const page = () => {
+			const cause = change({ tx: '1', op: 'UPDATE' });
+			const via = { seq: cause.seq, schema: 'public', table: 'Book', constraint: 'fk', truncated: false };
+			return [cause, change({ op: 'REFERENCE', table: 'Review', via })];
+		};
+		const older = page();
+		push(feed, [change({ tick: '2', tx: '2' })], 0, 1000);
+		feed.frozenAt = 1500;
+		feed.extend(older);
+		expect(kinds(all(feed))).toEqual(['change', 'change', 'references']);
+		feed.reset(page());
+		expect(kinds(all(feed))).toEqual(['change', 'references']);
+	});
+
 	test('is bounded', () => {
 		const feed = new Feed(100);
 		for (let i = 0; i < 1000; i++) push(feed, [change({ tx: String(i) })], 0, i * 100);

@@ -61,8 +61,9 @@ export class Present {
 			const counted = history.changes.reverse();
 			if (keep) board.feed.catchUp(counted, performance.now());
 			else {
-				board.feed.reset(counted);
+				// First: what nobody reads any longer is no bound to what comes.
 				this.ledger.follow();
+				board.feed.reset(counted);
 			}
 			const put = (buckets: Buckets) => (rates: Rates) => {
 				buckets.fill(Date.parse(rates.from), rates.stepMs, rates.series);
