@@ -1,5 +1,5 @@
 /** The chart while time goes by, and as far back as the log goes. */
-import { expect, insertBooks, open, test } from '../support/page.ts';
+import { expect, hasBar, insertBooks, open, test } from '../support/page.ts';
 
 test('a stretch begins at the moment that was pressed, however long the hand takes', async ({
 	page,
@@ -68,4 +68,26 @@ test('where the log begins is marked, and a day is called the same everywhere', 
 	await page.getByRole('group', { name: 'Time shown' }).getByRole('button', { name: '24h' }).click();
 	await expect(page.getByRole('navigation')).toContainText('last 24 h');
 	await expect(page.getByRole('region', { name: 'Activity over time' })).toContainText('The log begins at');
+});
+
+test('bars take the colours of the theme that is chosen and of a system that turns dark, live and in replay', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await page.emulateMedia({ colorScheme: 'light' });
+	await open(page);
+	await insertBooks(db, 1, 5);
+	const inserts = () => expect.poll(() => hasBar(page, 'insert')).toBe(true);
+	await inserts();
+	await page.emulateMedia({ colorScheme: 'dark' });
+	await inserts();
+	const now = Date.now();
+	const [from, to] = [now - 60_000, now + 1000].map((at) => new Date(at).toISOString());
+	await page.goto(`/?from=${from}&to=${to}&at=${to}`);
+	await inserts();
+	await page.keyboard.press('t');
+	await expect(page.locator('html')).toHaveAttribute('data-theme', 'light');
+	await inserts();
 });

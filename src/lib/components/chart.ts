@@ -157,7 +157,8 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 			const { x, y } = scales();
 			for (const { ticks } of [x, y]) ticks!.color = next.text;
 			y.grid!.color = next.line;
-			chart.update('none');
+			// Not 'none': that leaves the bars the colours which they share.
+			chart.update();
 		},
 		destroy: () => chart.destroy()
 	};
