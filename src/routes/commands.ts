@@ -16,6 +16,8 @@ export interface Dialogs {
 	exporter: { open(format?: (typeof EXPORTS)[number]['format']): void };
 	picked: { open(): void };
 	views: { open(): void };
+	/** A table that is open over the feed. */
+	then: { walk(by: 1 | -1): void } | null;
 }
 
 /** What an export holds, in words. */
@@ -83,19 +85,38 @@ export function commandsOf(screen: Screen, dialogs: Dialogs): Command[] {
 /** What a key does, outside of fields and dialogs. */
 export function keysOf(screen: Screen, dialogs: Dialogs): Record<string, () => void> {
 	const { player, ledger } = screen.session;
+	const { then } = dialogs;
+	const walk = (by: 1 | -1) => () => (then ? then.walk(by) : move(by));
+	const move = (by: number) => {
+		// The line takes the focus from anywhere but the row that is open.
+		const { activeElement: at } = document;
+		if (at instanceof HTMLElement && !at.closest('#changes, .detail')) at.blur();
+		ledger.move(by);
+	};
 	return {
-		j: () => ledger.move(1),
-		ArrowDown: () => ledger.move(1),
-		k: () => ledger.move(-1),
-		ArrowUp: () => ledger.move(-1),
-		Enter: () => ledger.activateSelected(),
+		j: walk(1),
+		ArrowDown: walk(1),
+		k: walk(-1),
+		ArrowUp: walk(-1),
+		// The feed is beneath the table.
+		...(!then && {
+			Enter: () => ledger.activateSelected(),
+			x: () => screen.pick(false),
+			X: () => screen.pick(true)
+		}),
+		// Without a chosen line they scroll.
+		...(!then &&
+			ledger.selected !== null && {
+				PageDown: () => move(ledger.page),
+				PageUp: () => move(-ledger.page),
+				End: () => move(Infinity),
+				Home: () => move(-Infinity)
+			}),
 		Escape: () => screen.escape(),
 		' ': () => (player.stretch ? player.toggle() : ledger.togglePause()),
 		'.': () => screen.goLive(),
 		'/': focusFilter,
 		'?': () => dialogs.help.open(),
-		x: () => screen.pick(false),
-		X: () => screen.pick(true),
 		v: () => dialogs.views.open(),
 		r: () => screen.toggleReplay(),
 		n: () => void player.step(1, 'change'),
@@ -109,16 +130,31 @@ export function keysOf(screen: Screen, dialogs: Dialogs): Record<string, () => v
 	};
 }
 
+const MOVES = /^(Arrow(Up|Down|Left|Right)|Page(Up|Down)|Home|End)$/;
+
 /** The key's deed, where the key is not for what has the focus. */
 export function actOf(event: KeyboardEvent, screen: Screen, dialogs: Dialogs): (() => void) | undefined {
 	if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k')
 		return () => dialogs.palette.open();
 	if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
 	const at = event.target as HTMLElement;
-	if (at.closest('input, select, textarea, dialog')) return;
-	// A button's own keys stay its own.
-	if (at.closest('button, a, summary, [role=tab]') && (event.key === 'Enter' || event.key === ' ')) return;
+	if (at.closest('input:not([type=range], [type=checkbox]), textarea, dialog')) return;
+	// A control's own keys stay its own, and so do those that scroll.
+	const key = event.key;
+	if (MOVES.test(key) && at.closest('input, select, [role=tabpanel], .then [role=region]')) return;
+	if (/^(Enter| )$/.test(key) && at.closest('button, a, summary, select, [type=checkbox], [role=tab]'))
+		return;
+	if (/^\w$/.test(key) && at.closest('select')) return;
 	return keysOf(screen, dialogs)[event.key];
+}
+
+/**
+ * What was pressed with a pointer does not keep the keys: Space or Enter would press it again, behind the back of who
+ * goes on in the feed. What has keys of its own keeps them.
+ */
+export function letGo(event: MouseEvent): void {
+	const pressed = (event.target as HTMLElement).closest<HTMLElement>('main :is(button, [type=checkbox])');
+	if (event.detail > 0 && !pressed?.closest('[role=tab], .film')) pressed?.blur();
 }
 
 function focusFilter(): void {

@@ -37,7 +37,9 @@ export class Screen {
 	}
 
 	show(change: Partial<View>, replaceState = false): void {
-		const view = { ...this.session.view, ...change };
+		// What is chosen of the changes is chosen to be seen, and not beneath a table.
+		const chosen = (['tables', 'without', 'ops', 'where'] as const).some((part) => part in change);
+		const view = { ...this.session.view, ...(chosen && { then: null }), ...change };
 		void goto(`/${formatView(view)}`, { keepFocus: true, noScroll: true, replaceState });
 	}
 

@@ -22,6 +22,8 @@ export class Ledger {
 	selected: string | null = $state(null);
 	/** The change whose detail is open. */
 	open: Change | null = $state.raw(null);
+	/** Lines that are in sight at a time, but for one. */
+	page = 1;
 	#copy: readonly Entry[] | null = null;
 
 	/** `fill` loads a page of what a transaction's card leaves out. */
@@ -93,16 +95,17 @@ export class Ledger {
 	}
 
 	/**
-	 * Moves the choice to the next line, or the one before; the first move chooses the newest. With a row open, to the next
-	 * row, over notes and what is folded.
+	 * Moves the choice so many lines on, or back, at most to the end; the first move chooses the newest. With a row open,
+	 * it counts the rows, over notes and what is folded.
 	 */
-	move(by: 1 | -1): void {
+	move(by: number): void {
 		this.hold('reading');
 		const lines = this.lines(0, this.height());
 		const chosen = this.selected ?? this.open?.seq;
 		const at = lines.findIndex(({ id }) => id === chosen);
 		const ahead = at < 0 || by > 0 ? lines.slice(at + 1) : lines.slice(0, at).reverse();
-		const line = this.open ? ahead.find(changeOf) : ahead[0];
+		const stops = this.open ? ahead.filter(changeOf) : ahead;
+		const line = stops[at < 0 ? 0 : Math.min(Math.abs(by), stops.length) - 1];
 		if (!line) return;
 		this.selected = line.id;
 		if (this.open) this.open = changeOf(line)!;
