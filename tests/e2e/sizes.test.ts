@@ -57,6 +57,12 @@ for (const [name, viewport] of [
 			}
 			const { violations } = await new AxeBuilder({ page }).analyze();
 			expect(violations.map(({ id }) => id)).toEqual([]);
+			await page.keyboard.press('r');
+			const banner = page.locator('.replay .banner');
+			await expect(banner).toBeInViewport({ ratio: 1 });
+			await expect(banner).toContainText('Replay');
+			await expect(page.getByRole('slider', { name: 'Playhead' })).toBeHidden();
+			await page.keyboard.press('.');
 			await rowcast.stop('SIGKILL');
 			await expect(page.getByText(/Server away for/)).toBeVisible();
 		});
@@ -100,6 +106,33 @@ test.describe('a narrow window', () => {
 	});
 });
 
+for (const viewport of [
+	{ width: 640, height: 400 },
+	{ width: 844, height: 390 },
+	{ width: 320, height: 640 }
+])
+	test.describe(`${viewport.width} by ${viewport.height}`, () => {
+		test.use({ viewport });
+		test(`a replay leaves room for some lines and cuts nothing: ${viewport.width} by ${viewport.height}`, async ({
+			page,
+			rowcast
+		}) => {
+			void rowcast;
+			const [from, to] = [Date.now() - 60_000, Date.now()].map((at) => new Date(at).toISOString());
+			await page.goto(`/?from=${from}&to=${to}`);
+			const box = async (part: string) => (await page.locator(part).boundingBox())!;
+			await expect(page.locator('.replay')).toBeVisible();
+			const [changes, replay] = [await box('#changes'), await box('.replay')];
+			expect(changes.height).toBeGreaterThan(150);
+			expect(changes.y + changes.height).toBeLessThanOrEqual(replay.y);
+			await page.getByRole('button', { name: 'Back to live' }).scrollIntoViewIfNeeded();
+			await expect(page.getByRole('button', { name: 'Back to live' })).toBeInViewport({ ratio: 1 });
+			expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(viewport.width);
+			const theme = page.getByRole('button', { name: /^Theme/ });
+			expect((await theme.boundingBox())!.y).toBeLessThan((await box('header h1')).y + 10);
+		});
+	});
+
 test('names and values of a script that runs the other way keep their places', async ({
 	page,
 	rowcast,
@@ -130,6 +163,34 @@ test.describe('the colours of the system', () => {
 		const frame = (line: Locator) => line.evaluate((element) => getComputedStyle(element).outlineStyle);
 		expect(await frame(lines(page).first())).toBe('solid');
 		expect(await frame(lines(page).nth(1))).toBe('none');
+	});
+
+	test('tell a replay, its playhead, and what is to come', async ({ page, rowcast, db }) => {
+		void rowcast;
+		await insertBooks(db, 1, 9);
+		await page.emulateMedia({ forcedColors: 'active' });
+		await open(page);
+		await expect(counter(page, 'Book', 'INSERT')).toHaveText('9');
+		const now = Date.now();
+		const [from, to] = [now - 60_000, now + 1000].map((at) => new Date(at).toISOString());
+		const drawn = () =>
+			page.locator('canvas').evaluate((element) => {
+				const { width, height } = element as HTMLCanvasElement;
+				const { data } = (element as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, width, height);
+				return data.reduce((sum, value, i) => sum + Number(i % 4 === 3 && value === 255), 0);
+			});
+		await open(page, `/?from=${from}&to=${to}&at=${to}`);
+		await expect(counter(page, 'Book', 'INSERT')).toHaveText('9');
+		const passed = await drawn();
+		await open(page, `/?from=${from}&to=${to}&at=${from}`);
+		await expect(counter(page, 'Book', 'INSERT')).toHaveText('0');
+		await expect.poll(drawn).toBeGreaterThan(0);
+		expect(await drawn()).toBeLessThan(passed - 200);
+		const colour = (part: string, of: 'color' | 'backgroundColor') =>
+			page.locator(part).evaluate((element, of) => getComputedStyle(element)[of], of);
+		const [ink, paper] = [await colour('body', 'color'), await colour('body', 'backgroundColor')];
+		expect(await colour('.replay .banner', 'backgroundColor')).toBe(ink);
+		expect([ink, paper]).not.toContain(await colour('.playhead', 'backgroundColor'));
 	});
 });
 

@@ -23,6 +23,8 @@ export const STACK: Op[] = ['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'];
 export interface Inks {
 	ops: Record<string, string>;
 	ghost: string;
+	/** Whether what is to come is drawn as outlines: there are not enough colours for it. */
+	hollow: boolean;
 	line: string;
 	text: string;
 	font: string;
@@ -59,17 +61,29 @@ export function marks(from: number, to: number, width: number): { value: number 
 	return found;
 }
 
+/** How the bars of an operation look, or of what is to come. */
+function paint(name: string, { ops, ghost, hollow, text }: Inks) {
+	const outline = hollow && !ops[name];
+	return {
+		backgroundColor: ops[name] ?? (outline ? 'transparent' : ghost),
+		borderColor: text,
+		borderWidth: outline ? 1 : 0
+	};
+}
+
 /** Makes the chart on a canvas; gives how to draw, to recolour, and to take it away. */
 export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 	const datasets = [...STACK, 'ghost'].map((name) => ({
 		label: name,
 		data: [] as Point[],
-		backgroundColor: inks.ops[name] ?? inks.ghost,
+		...paint(name, inks),
 		barPercentage: 1,
 		categoryPercentage: 0.84,
 		stack: name === 'ghost' ? 'ghost' : 'rows',
 		grouped: false
 	}));
+	/** Of labels, in pixels: larger on a wall. */
+	const textSize = () => parseFloat(getComputedStyle(canvas).fontSize);
 	const config: ChartConfiguration<'bar', Point[]> = {
 		type: 'bar',
 		data: { datasets },
@@ -91,7 +105,7 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 					afterBuildTicks: (axis) => void (axis.ticks = marks(axis.min, axis.max, axis.width)),
 					ticks: {
 						color: inks.text,
-						font: { size: 12, family: inks.font },
+						font: { family: inks.font },
 						maxRotation: 0,
 						autoSkip: false,
 						callback(value) {
@@ -111,12 +125,12 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 					grid: { color: inks.line, drawTicks: false },
 					ticks: {
 						color: inks.text,
-						font: { size: 12, family: inks.font },
+						font: { family: inks.font },
 						count: 3,
 						padding: 8,
 						callback: (value) => (Number(value) === 0 ? '' : `${axisRate(Number(value))}/s`)
 					},
-					afterFit: (axis) => void (axis.width = 56)
+					afterFit: (axis) => void (axis.width = 4 * textSize() + 8)
 				}
 			}
 		}
@@ -147,13 +161,14 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 			});
 			for (const total of totals) if (total > most) most = total;
 			const { x, y } = scales();
+			for (const { ticks } of [x, y]) ticks!.font = { family: inks.font, size: textSize() };
 			x.min = from;
 			x.max = to;
 			y.max = ceiling(most);
 			chart.update('none');
 		},
 		recolour(next: Inks) {
-			datasets.forEach((dataset) => (dataset.backgroundColor = next.ops[dataset.label] ?? next.ghost));
+			for (const dataset of datasets) Object.assign(dataset, paint(dataset.label, next));
 			const { x, y } = scales();
 			for (const { ticks } of [x, y]) ticks!.color = next.text;
 			y.grid!.color = next.line;

@@ -14,10 +14,12 @@ export class ThemeChoice {
 	start(): () => void {
 		const { theme } = document.documentElement.dataset;
 		this.chosen = theme === 'light' || theme === 'dark' ? theme : 'system';
-		const system = matchMedia('(prefers-color-scheme: dark)');
+		const system = ['(prefers-color-scheme: dark)', '(forced-colors: active)'].map((query) =>
+			matchMedia(query)
+		);
 		const changed = () => this.changes++;
-		system.addEventListener('change', changed);
-		return () => system.removeEventListener('change', changed);
+		for (const query of system) query.addEventListener('change', changed);
+		return () => system.forEach((query) => query.removeEventListener('change', changed));
 	}
 
 	choose(theme: Theme): void {
