@@ -55,6 +55,9 @@ test('the chart is read out when a key is pressed, and not while it is left alon
 	expect(await page.locator('.readout').innerText()).toContain(first.slice(0, 8));
 	await page.keyboard.press('ArrowLeft');
 	await expect(said).not.toHaveText(first);
+	// With Shift it is the stretch, and all that is in it.
+	for (let i = 0; i < 30; i++) await page.keyboard.press('Shift+ArrowRight');
+	await expect(said).toHaveText(/^\d\d:\d\d:\d\d to \d\d:\d\d:\d\d: 1 insert, 0 updates, 0 deletes$/);
 });
 
 test('where the log begins is marked, and a day is called the same everywhere', async ({
