@@ -40,9 +40,9 @@ export function counted(number: number, noun: string): string {
 	return `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-/** `1.2M`: where `1,204,311` would not fit. Exact below ten thousand. */
+/** `12M`: where `12,204,311` would not fit. Exact up to seven digits. */
 export function compact(rows: number): string {
-	return rows < 10_000 ? whole.format(rows) : short.format(rows);
+	return rows < 10_000_000 ? whole.format(rows) : short.format(rows);
 }
 
 /** `12%`, `<1%`. */
@@ -70,9 +70,10 @@ export function axisRate(perSecond: number): string {
 
 /** Changes a second: `38`, `0.2`, `1.9k`. */
 export function rate(perSecond: number): string {
-	if (perSecond === 0) return '0';
+	if (perSecond === 0) return whole.format(0);
 	if (perSecond < 9.95) return (Math.round(perSecond * 10) / 10 || 0.1).toLocaleString();
-	return compact(Math.round(perSecond));
+	const rows = Math.round(perSecond);
+	return rows < 10_000 ? whole.format(rows) : short.format(rows);
 }
 
 /** `12:03:04.221`, in the person's zone. */
