@@ -50,20 +50,22 @@ export interface View {
 	row: Position | null;
 	/** The table that is open as it was. */
 	then: TableName | null;
-	/** What of the address's time could not be read, in one sentence. */
+	/** What of the address could not be read. */
 	unread: string | null;
 }
 
 /** Reads a view from an address. What cannot be read is left at its default: an old link still opens. */
 export function parseView(params: URLSearchParams): View {
 	const ops = params.getAll('op').map((op) => op.toUpperCase());
+	const time = parseTime(params);
 	return {
 		tables: params.getAll('table').flatMap(parseTable),
 		without: params.getAll('without').flatMap(parseTable),
 		ops: OPS.filter((op) => ops.includes(op)),
 		where: params.get('q') ?? '',
 		span: SPANS.find(({ label }) => label === params.get('span')) ?? DEFAULT_SPAN,
-		...parseTime(params),
+		...time,
+		unread: [time.unread, parseNames(params)].filter(Boolean).join('. ') || null,
 		row: parsePosition(params.get('row') ?? ''),
 		then: parseTable(params.get('then') ?? '')[0] ?? null
 	};
@@ -165,6 +167,21 @@ function parsePosition(text: string): Position | null {
 	const [, tick, seq] = /^(0|[1-9]\d{0,18})-(0|[1-9]\d{0,38})$/.exec(text) ?? [];
 	return tick && seq ? { tick, seq } : null;
 }
+
+/** What names no operation and no span, as a notice. */
+function parseNames(params: URLSearchParams): string | null {
+	const span = params.get('span');
+	const unknown = [
+		...params
+			.getAll('op')
+			.filter((op) => !OPS.some((known) => known === op.toUpperCase()))
+			.map((op) => `operation “${brief(op)}”`),
+		...(span !== null && !SPANS.some(({ label }) => label === span) ? [`time span “${brief(span)}”`] : [])
+	];
+	return unknown.length > 0 ? `There is no ${unknown.join(' and no ')}: showing the rest` : null;
+}
+
+const brief = (text: string) => (text.length > 20 ? `${text.slice(0, 19)}…` : text);
 
 /** The protocol's times have years of four digits. */
 const TIME = /^\d{4}-\d\d-\d\d(T|$)/;

@@ -45,8 +45,13 @@ test('a table without a schema is a public one', () => {
 	expect(parseView(new URLSearchParams('table=Book')).tables).toEqual([{ schema: 'public', table: 'Book' }]);
 });
 
-test('what cannot be read is left at its default', () => {
-	expect(parseView(new URLSearchParams('table=a.b.c&op=explode&span=9y&row=x'))).toEqual(plain);
+test('what cannot be read is left at its default, and an operation or a span that is none is told', () => {
+	expect(parseView(new URLSearchParams('table=a.b.c&row=x'))).toEqual(plain);
+	expect(parseView(new URLSearchParams('op=explode&op=update&span=9y'))).toEqual({
+		...plain,
+		ops: ['UPDATE'],
+		unread: 'There is no operation “explode” and no time span “9y”: showing the rest'
+	});
 });
 
 test.each([

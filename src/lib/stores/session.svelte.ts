@@ -40,6 +40,8 @@ export class Session {
 	view: View = $state.raw(parseView(new URLSearchParams()));
 	/** Whether the past has been loaded for this view. */
 	ready = $state(false);
+	/** The view is not the one that was loaded last: asking for it failed. */
+	unloaded = $state(false);
 	/** Why the view cannot be shown as asked; the last good one stays. */
 	problem: string | null = $state(null);
 	/** Ticks with the seconds; for what tells how long ago something was. */
@@ -94,6 +96,8 @@ export class Session {
 
 	/** What of the view cannot be shown, in one sentence; null where all of it is. */
 	get notice(): string | null {
+		if (this.unloaded && !this.link.up)
+			return 'Not loaded: the server is away; what is shown is of the view before';
 		const missing = missingTables(this.view, this.tables).map(tableLabel);
 		if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
 		if (this.view.unread) return this.view.unread;
@@ -197,6 +201,7 @@ export class Session {
 
 	#becomeReady(): void {
 		this.ready = true;
+		this.unloaded = false;
 		if (this.#otherLog)
 			this.#note(
 				'gap',
@@ -213,8 +218,10 @@ export class Session {
 			return this.#reload();
 		}
 		if (refused === 'BAD_REQUEST' || refused === 'NOT_FOUND') this.problem = (error as Error).message;
-		else
+		else {
+			this.unloaded = true;
 			this.#retry = setTimeout(() => this.hello && this.link.up && this.#reload(!this.#otherLog), RETRY_MS);
+		}
 		// The present needs no past: it is followed meanwhile.
 		if (!this.view.past && this.hello && refused !== 'BAD_REQUEST')
 			this.present.follow({ epoch: this.hello.epoch, tick: this.hello.head }, this.filter);
@@ -228,8 +235,9 @@ export class Session {
 		const away = Date.now() - this.#lost;
 		if (before.epoch !== hello.epoch) this.#otherLog = true;
 		else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
-		else return;
-		if (!this.view.past) void this.load(!this.#otherLog);
+		else if (!this.unloaded) return;
+		if (this.unloaded) this.#reload();
+		else if (!this.view.past) void this.load(!this.#otherLog);
 	}
 
 	#stateChanged(state: State): void {
@@ -244,9 +252,13 @@ export class Session {
 	#tablesChanged(tables: TableInfo[]): void {
 		for (const text of differences(this.tables, tables)) this.#note('quiet', text);
 		const before = JSON.stringify(this.filter);
+		const missing = () => JSON.stringify(missingTables(this.view, this.tables));
+		const lacked = missing();
 		this.tables = this.board.feed.tables = tables;
 		// Leaving a table out means asking for all others: there may be others now.
-		if (this.ready && !this.view.past && JSON.stringify(this.filter) !== before) void this.load(true);
+		// Where a chosen table went or came, what is shown is of another filter.
+		if (this.ready && !this.view.past && JSON.stringify(this.filter) !== before)
+			void this.load(missing() === lacked);
 	}
 
 	#linked(link: Link): void {
