@@ -1,9 +1,11 @@
 /** What a change means to a person: which row, which columns, from what to what. */
 
+import { alike } from './differing.ts';
 import { clockTime, dayTime, sameDay } from './format.ts';
 import { plain, unquote, valuesOf } from './json.ts';
 import { pathChanges } from './paths.ts';
 import type { Change, Op, TableName } from './protocol.ts';
+import { looksOther } from './signs.ts';
 
 /** Glyph and word of an operation: always shown together, so that colour says nothing alone. */
 export const OP_SIGNS: Record<Op, { glyph: string; word: string }> = {
@@ -19,9 +21,12 @@ export function tableKey({ schema, table }: TableName): string {
 	return `${schema}\u0000${table}`;
 }
 
-/** A table's name for people: the schema only where it is not `public`. */
+/** A table's name for people: the schema only where it is not `public`; in quotes what has a dot or a quote itself. */
 export function tableLabel({ schema, table }: TableName): string {
-	return schema === 'public' ? table : `${schema}.${table}`;
+	const [first, last] = [schema, table].map((part) =>
+		/[."]/.test(part) ? `"${part.replaceAll('"', '""')}"` : part
+	);
+	return schema === 'public' ? last! : `${first}.${last}`;
 }
 
 /** The primary key as people write it: `42`, or `7/2` of several columns; empty where the table has none. */
@@ -164,16 +169,37 @@ function briefTime(text: string, today: string): string | null {
 	return sameDay(at.getTime(), Date.parse(today)) ? clockTime(at.getTime()) : dayTime(at.getTime());
 }
 
-/** A value on one line: no longer than `most` characters, line breaks shown as a sign, a time without its day where that is the day of `today`. */
+/**
+ * A value on one line: no longer than `most` characters, line breaks shown as a sign, a time without its day where that is
+ * the day of `today`, a text that reads as a number or as no value in quotes.
+ */
 export function brief(text: string | null, most = LONGEST, today = ''): string {
 	if (text === null) return '∅';
-	if (text === '""') return text;
-	const moment = briefTime(text, today);
-	if (moment) return moment;
+	const line = briefTime(text, today) ?? oneLine(text, most);
+	return text === '""' || (text[0] === '"' && looksOther(line)) ? `"${line}"` : line;
+}
+
+function oneLine(text: string, most: number): string {
 	// Long values are cut before they are read: a row of a megabyte costs a line's work.
 	const value = text.length > 4 * most ? plainStart(text, most) : plain(text);
-	const line = value.replace(/\r?\n|\r/g, '⏎');
+	const line = value.replaceAll('\n', '⏎').replaceAll('\r', '␍');
 	return line.length > most ? `${line.slice(0, most - 1)}…` : line;
+}
+
+/** What is shown of the same, before where two long values differ. */
+const LEAD = 8;
+
+/** A value on one line from shortly before its character `at`, which counts in its JSON text. */
+function briefFrom(text: string, at: number, most: number): string {
+	let from = at - LEAD;
+	if (from < 2) return oneLine(text, most);
+	// Not from within an escape, nor from half a character.
+	const escape = /\\+(u[0-9a-f]{0,3})?$/i.exec(text.slice(Math.max(0, from - 64), from))?.[0] ?? '';
+	const odd = escape.replace(/u.*/i, '').length % 2;
+	if (odd) from -= escape.replace(/^\\+/, '').length + 1;
+	if (/[\udc00-\udfff]/.test(text[from]!)) from--;
+	const rest = text.slice(from, from + 4 * most);
+	return `…${oneLine(text[0] === '"' ? `"${rest}${from + rest.length < text.length ? '"' : ''}` : rest, most - 1)}`;
 }
 
 function plainStart(text: string, most: number): string {
@@ -201,7 +227,7 @@ export function tell(
 ): Pick<Summary, 'title' | 'titled' | 'more'> & { columns: Told[] } {
 	const summary = summarise(change);
 	const most = Math.max(SHORTEST, Math.min(LONGEST, room - GAP));
-	const title = summary.title && brief(JSON.stringify(summary.title), most, change.at);
+	const title = summary.title && oneLine(JSON.stringify(summary.title), most);
 	let left = room - (title === null ? 0 : title.length + 2 + GAP);
 	let { more } = summary;
 	const columns: Told[] = [];
@@ -225,12 +251,27 @@ function tellColumn({ op, at }: Change, column: ColumnChange, room: number): Tol
 	const left = Math.max(2 * SHORTEST, room - column.name.length - 2 * GAP);
 	const half = Math.floor(left / 2);
 	const [from, to] = [before(LONGEST), after(LONGEST)];
-	if (from.length + to.length <= left) return { column, before: from, after: to };
+	const fits = from.length + to.length <= left;
+	const rooms = fits
+		? [LONGEST, LONGEST]
+		: [Math.max(half, left - to.length), Math.max(half, left - from.length)];
+	const told = { column, before: before(rooms[0]!), after: after(rooms[1]!) };
+	if (!update || column.before === null || column.after === null || !seemAlike(told)) return told;
+	// Where they begin to differ is what is to be seen of them.
+	const split = alike(column.before, column.after);
 	return {
 		column,
-		before: before(Math.max(half, left - to.length)),
-		after: after(Math.max(half, left - from.length))
+		before: briefFrom(column.before, split, Math.min(rooms[0]!, LONGEST)),
+		after: briefFrom(column.after, split, Math.min(rooms[1]!, LONGEST))
 	};
+}
+
+/** Whether two sides, or what there is room for of them, read the same. */
+function seemAlike({ before, after }: Told): boolean {
+	if (before === after) return true;
+	if (!before.endsWith('…') || !after.endsWith('…')) return false;
+	const [shorter, longer] = before.length < after.length ? [before, after] : [after, before];
+	return longer.startsWith(shorter.slice(0, -1));
 }
 
 /** Alike changes counted: `Book ×3`. */

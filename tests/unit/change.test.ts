@@ -9,6 +9,8 @@ import {
 	tally,
 	tell
 } from '../../src/lib/change.ts';
+import { differing } from '../../src/lib/differing.ts';
+import { piecesOf } from '../../src/lib/signs.ts';
 import { change } from './support/changes.ts';
 
 describe('a change in words', () => {
@@ -124,7 +126,8 @@ describe('a line of so many characters', () => {
 
 test('names and keys as people write them', () => {
 	expect(tableLabel({ schema: 'public', table: 'Book' })).toBe('Book');
-	expect(tableLabel({ schema: 'shop', table: 'a.b' })).toBe('shop.a.b');
+	expect(tableLabel({ schema: 'shop', table: 'a.b' })).toBe('shop."a.b"');
+	expect(tableLabel({ schema: 'public', table: 'a.b' })).not.toBe(tableLabel({ schema: 'a', table: 'b' }));
 	expect(keyLabel({ a: '7', b: null })).toBe('7/null');
 	expect(keyLabel(null)).toBe('');
 	expect(briefKey({ id: 'ceee64d5-25a0-4b49-88aa-0123456789ab' })).toBe('ceee64d5…');
@@ -136,4 +139,56 @@ test('alike changes are counted in the order of their first', () => {
 		['a', 2],
 		['b', 1]
 	]);
+});
+
+describe('different values look different', () => {
+	const sides = (before: string, after: string, room = 60) => {
+		const told = tell(change({ op: 'UPDATE', before: `{"v":${before}}`, after: `{"v":${after}}` }), room);
+		return told.columns.map(({ before, after }) => [before, after])[0];
+	};
+
+	test('a text that reads as a number or as no value is in quotes', () => {
+		expect(sides('"null"', 'null')).toEqual(['"null"', 'null']);
+		expect(sides('"12.50"', '12.50')).toEqual(['"12.50"', '12.50']);
+		expect(sides('"true"', '"0123"')).toEqual(['"true"', '0123']);
+	});
+
+	test('long ones are shown from shortly before where they differ, escapes and characters whole', () => {
+		const long = 'x'.repeat(4960);
+		expect(sides(`"${long}old"`, `"${long}new!"`)).toEqual(['…xxxxxxxxold', '…xxxxxxxxnew!']);
+		for (let lead = 0; lead < 14; lead++)
+			for (const odd of ['\\u00e9', '\\\\', '\\n', '😀']) {
+				const text = `"${long}${odd}${'y'.repeat(lead)}`;
+				const [before, after] = sides(`${text}1"`, `${text}2"`)!;
+				expect(before).toMatch(/1$/);
+				expect(after).toMatch(/2$/);
+				expect(before!.slice(1).replace(/[xyé⏎\\]|😀/gu, '')).toBe('1');
+			}
+	});
+
+	test('two times of one second are told with its fraction', () => {
+		const [before, after] = sides('"2026-01-31T12:00:00.1+00:00"', '"2026-01-31T12:00:00.2+00:00"')!;
+		expect(before).not.toBe(after);
+	});
+
+	test('what cannot be seen has a sign, and the text in pieces is the text', () => {
+		const signs = (text: string) => piecesOf(text)?.map(({ text, sign }) => sign ?? text);
+		expect(signs('a b')).toBeUndefined();
+		expect(signs('a ')).toEqual(['a', '␣']);
+		expect(signs('a\u200b\tb\u00a0')).toEqual(['a', 'U+200B', '⇥', 'b', '⍽']);
+		expect(signs('Jane \u202eevil')).toEqual(['Jane ', 'U+202E', 'evil']);
+		expect(signs('می‌خواهم 👩‍👧')).toBeUndefined();
+		const text = ' \u0000a\n\u2066b\r\n';
+		expect(
+			piecesOf(text)!
+				.map(({ text }) => text)
+				.join('')
+		).toBe(text);
+	});
+
+	test('of two long texts, the part that differs is found', () => {
+		expect(differing('The old title of it', 'The new title of it')).toEqual({ from: 4, to: 7 });
+		expect(differing('9.50', '10.00')).toBeNull();
+		expect(differing('something else here', 'of which nothing is')).toBeNull();
+	});
 });
