@@ -27,11 +27,13 @@ export function commandsOf(screen: Screen, dialogs: Dialogs): Command[] {
 	const { session, saved, theme } = screen;
 	const { view, ledger } = session;
 	saved.read();
+	/** In replay, the key follows the playhead first. */
+	const pressed = !view.past || ledger.stance === 'live';
 	return [
-		{ name: 'Go live', keys: '.', run: () => screen.goLive() },
+		{ name: 'Go live', ...(pressed ? { keys: '.' } : {}), run: () => screen.goLive() },
 		{
-			name: ledger.stance === 'paused' ? 'Follow' : 'Pause',
-			keys: 'Space',
+			name: ledger.stance !== 'paused' ? 'Pause' : view.past ? 'To the playhead' : 'Follow',
+			...(view.past ? {} : { keys: 'Space' }),
 			run: () => ledger.togglePause()
 		},
 		...[1, 5, 15].map((minutes) => ({
@@ -114,7 +116,7 @@ export function keysOf(screen: Screen, dialogs: Dialogs): Record<string, () => v
 			}),
 		Escape: () => screen.escape(),
 		' ': () => (player.stretch ? player.toggle() : ledger.togglePause()),
-		'.': () => screen.goLive(),
+		'.': () => screen.follow(),
 		'/': focusFilter,
 		'?': () => dialogs.help.open(),
 		v: () => dialogs.views.open(),

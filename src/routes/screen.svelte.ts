@@ -1,7 +1,8 @@
 /** What a person does to the view. The address is the view: each of these writes an address, and that is shown. */
 
 import { goto } from '$app/navigation';
-import { tableKey } from '$lib/change';
+import { page } from '$app/state';
+import { withOp, withTable, type How } from '$lib/choice';
 import { indexOf } from '$lib/lines';
 import { negated, withTerm } from '$lib/filter/edit';
 import { split } from '$lib/filter/scope';
@@ -10,12 +11,10 @@ import { Picks } from '$lib/stores/picks.svelte';
 import { SavedViews } from '$lib/stores/saved.svelte';
 import { Session } from '$lib/stores/session.svelte';
 import { ThemeChoice } from '$lib/stores/theme.svelte';
-import { formatView, includes, parseView, SPANS, toggled, type View } from '$lib/view';
+import { formatView, includes, parseView, SPANS, type View } from '$lib/view';
 
 /** So much of the past is opened before and after a change. */
 const AROUND_MS = 150_000;
-
-const same = (a: TableName, b: TableName) => tableKey(a) === tableKey(b);
 
 export class Screen {
 	readonly session = new Session();
@@ -36,11 +35,16 @@ export class Screen {
 		return () => stops.forEach((stop) => stop());
 	}
 
-	show(change: Partial<View>, replaceState = false): void {
+	show(change: Partial<View>, replaceState = false, state: App.PageState = {}): void {
 		// What is chosen of the changes is chosen to be seen, and not beneath a table.
 		const chosen = (['tables', 'without', 'ops', 'where'] as const).some((part) => part in change);
 		const view = { ...this.session.view, ...(chosen && { then: null }), ...change };
-		void goto(`/${formatView(view)}`, { keepFocus: true, noScroll: true, replaceState });
+		void goto(`/${formatView(view)}`, {
+			keepFocus: true,
+			noScroll: true,
+			replaceState,
+			state: replaceState ? $state.snapshot(page.state) : state
+		});
 	}
 
 	/** Opens a saved view, with the row that was open in it and where its playhead stood. */
@@ -56,31 +60,19 @@ export class Screen {
 		const { open } = session.ledger;
 		const { row } = session.view;
 		if (open?.seq === row?.seq && open?.tick === row?.tick) return;
-		this.show({ row: open && { tick: open.tick, seq: open.seq } }, row !== null);
+		const closed = formatView({ ...session.view, row: null });
+		// Opened and closed, a row leaves nothing to go Back through.
+		if (!open && page.state.closed === closed) return history.back();
+		this.show({ row: open && { tick: open.tick, seq: open.seq } }, row !== null, { closed });
 	}
 
-	choose(table: TableName | null, how: 'only' | 'also' | 'not'): void {
+	choose(table: TableName | null, how: How): void {
 		this.tablesSheet = false;
-		const { view } = this.session;
-		if (!table) return this.show({ tables: [], without: [] });
-		const name = { schema: table.schema, table: table.table };
-		if (how === 'not') {
-			// Alt-click takes a table out; again brings it back.
-			if (view.tables.length > 0)
-				return this.show({ tables: toggled(view.tables, name, same).filter((t) => !same(t, name)) });
-			return this.show({ without: toggled(view.without, name, same) });
-		}
-		if (how === 'also') return this.show({ tables: toggled(view.tables, name, same), without: [] });
-		const alone = view.tables.length === 1 && includes(view, table);
-		this.show({ tables: alone ? [] : [name], without: [] });
+		this.show(table ? withTable(this.session.view, table, how) : { tables: [], without: [] });
 	}
 
-	chooseOp(op: Op, how: 'only' | 'also' | 'not'): void {
-		const { ops } = this.session.view;
-		if (how === 'also') return this.show({ ops: toggled(ops, op) });
-		if (how === 'only') return this.show({ ops: ops.length === 1 && ops[0] === op ? [] : [op] });
-		const shown = ops.length > 0 ? ops : OPS;
-		this.show({ ops: shown.filter((other) => other !== op) });
+	chooseOp(op: Op, how: How): void {
+		this.show({ ops: withOp(this.session.view.ops, op, how) });
 	}
 
 	/** Opens a table as it was at the playhead, or as it is. */
@@ -89,14 +81,24 @@ export class Screen {
 		this.show({ then: { schema, table } });
 	}
 
-	/** A table or an op by itself is chosen as by its own switch; all else goes into the filter's text. */
+	/**
+	 * A table or an op by itself is chosen as by its own switch, but never undone by a second click; all else goes into the
+	 * filter's text.
+	 */
 	narrow(term: string, how: 'only' | 'not' = 'only'): void {
 		const { view, tables } = this.session;
 		const said = split(term, tables);
 		if (said.ok && said.filter.where === undefined) {
 			const { tables: [table] = [], ops: [op] = [] } = said.filter;
-			if (table) return this.choose(table, how);
-			if (op) return this.chooseOp(op, how);
+			if (
+				table &&
+				(how === 'not' ? includes(view, table) : view.tables.length !== 1 || !includes(view, table))
+			)
+				return this.choose(table, how);
+			const shown = view.ops.length > 0 ? view.ops : OPS;
+			if (op && (how === 'not' ? shown.includes(op) : view.ops.length !== 1 || !shown.includes(op)))
+				return this.chooseOp(op, how);
+			if (table || op) return;
 		}
 		this.show({ where: withTerm(view.where, how === 'not' ? negated(term) : term) });
 	}
@@ -133,7 +135,14 @@ export class Screen {
 
 	goLive(): void {
 		const { player, ledger } = this.session;
+		ledger.follow();
 		if (player.stretch) this.show({ past: null });
+	}
+
+	/** Follows what plays, as the pill does; what is followed already is left for the present. */
+	follow(): void {
+		const { ledger } = this.session;
+		if (ledger.stance === 'live') this.goLive();
 		else ledger.follow();
 	}
 
