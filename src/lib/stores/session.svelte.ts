@@ -40,7 +40,7 @@ export class Session {
 	view: View = $state.raw(parseView(new URLSearchParams()));
 	/** Whether the past has been loaded for this view. */
 	ready = $state(false);
-	/** The view is not the one that was loaded last: asking for it failed. */
+	/** The view is asked for and not there yet; what is shown is of the one before. */
 	unloaded = $state(false);
 	/** Why the view cannot be shown as asked; the last good one stays. */
 	problem: string | null = $state(null);
@@ -96,7 +96,7 @@ export class Session {
 
 	/** What of the view cannot be shown, in one sentence; null where all of it is. */
 	get notice(): string | null {
-		if (this.unloaded && !this.link.up)
+		if (this.ready && this.unloaded && !this.link.up)
 			return 'Not loaded: the server is away; what is shown is of the view before';
 		const missing = missingTables(this.view, this.tables).map(tableLabel);
 		if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
@@ -181,6 +181,7 @@ export class Session {
 	/** Loads the present. `keep` leaves what the ledger holds and adds what is new. */
 	async load(keep = false): Promise<void> {
 		clearTimeout(this.#retry);
+		this.unloaded = true;
 		try {
 			if (await this.present.load(this.hello!.epoch, this.filter, this.view.span, keep)) this.#becomeReady();
 		} catch (error) {
@@ -192,6 +193,7 @@ export class Session {
 	#reload(keep = false): void {
 		const { past } = this.view;
 		if (!past) return void this.load(keep);
+		this.unloaded = true;
 		this.present.leave();
 		this.player.open(past).then(
 			() => this.#becomeReady(),
@@ -218,10 +220,8 @@ export class Session {
 			return this.#reload();
 		}
 		if (refused === 'BAD_REQUEST' || refused === 'NOT_FOUND') this.problem = (error as Error).message;
-		else {
-			this.unloaded = true;
+		else
 			this.#retry = setTimeout(() => this.hello && this.link.up && this.#reload(!this.#otherLog), RETRY_MS);
-		}
 		// The present needs no past: it is followed meanwhile.
 		if (!this.view.past && this.hello && refused !== 'BAD_REQUEST')
 			this.present.follow({ epoch: this.hello.epoch, tick: this.hello.head }, this.filter);
