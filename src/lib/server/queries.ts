@@ -1,5 +1,7 @@
 /** What is asked of the log, one constant a question. Their parameters are told where they are used, in reader.ts. */
 
+const NAMES = 'n, lsn, xid, to_char, relation, op, before, after, extra';
+
 const ISO = (expression: string) =>
 	`to_char(${expression} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
@@ -66,13 +68,28 @@ export const STEP = `
 
 export const TIME_OF = `select ${ISO('at')} from rowcast.tick where n = $1`;
 
-export const TICKS_WITH = (order: 'asc' | 'desc') => `
+export const TICKS_WITH = (order: Order) => `
 	select c.tick, sum(c.rows) from rowcast.tick_count c
 	where c.tick > $1 and c.tick <= $2 and ${scope(3)}
 	group by c.tick order by c.tick ${order} limit $5`;
 
+type Order = 'asc' | 'desc';
+
+/** Text of a change in octets: what is stored out of line is not fetched for it. */
+const OCTETS = `coalesce(octet_length(q.before), 0) + coalesce(octet_length(q.after), 0)`;
+
+/** The changes of a query up to the one with which their text reaches so many octets, but at least that many. */
+export const BOUNDED = (query: string, order: Order, octets: number, least: number, also = '') => {
+	const by = `n ${order}, lsn ${order}, xid ${order}`;
+	return `
+	select ${NAMES}, octets${also} from (
+		select q.*, ${OCTETS} as own, sum(${OCTETS}) over w as octets, row_number() over w as i
+		from (${query}) q window w as (order by ${by} rows unbounded preceding)) q
+	where i <= ${least} or octets - own < ${octets} order by ${by}`;
+};
+
 /** `condition` may use parameters from $7. `offset 0` keeps the planner from walking all ticks between the chosen ones. */
-export const CHANGES = (order: 'asc' | 'desc', condition: string) => `
+export const CHANGES = (order: Order, condition: string) => `
 	select t.n, ${COLUMNS}
 	from unnest($1::bigint[]) u(n)
 	cross join lateral (select * from rowcast.tick where n = u.n offset 0) t
@@ -88,14 +105,31 @@ export const CHANGES = (order: 'asc' | 'desc', condition: string) => `
  * As CHANGES, of one tick that is large because a few transactions were: $1, with these behind it. Each is walked in
  * the order of the index and no further than needed, so that a page costs the same wherever in the tick it lies.
  */
-export const LARGE = (order: 'asc' | 'desc', condition: string) => `
-	select ($1::text[])[1]::bigint, ${COLUMNS}
+export const LARGE = (order: Order, condition: string) => `
+	select ($1::text[])[1]::bigint as n, ${COLUMNS}
 	from unnest(($1::text[])[2:]) w(xid)
 	cross join lateral (
 		select * from rowcast.change c
 		where c.xid = w.xid::xid8 and ${scope(2)} and ($5::bigint is null or c.lsn ${order === 'asc' ? '>=' : '<='} $6::pg_lsn)
 			and ${condition}
 		order by c.lsn ${order} limit $4) c
+	order by c.lsn ${order}, c.xid ${order} limit $4`;
+
+/**
+ * As LARGE, for a condition on values: of the next `most` changes of the tick those that match, and the last of them in
+ * any case, with whether it matches, so that the search goes on behind it.
+ */
+export const LOOKED = (order: Order, condition: string, most: number) => `
+	select ($1::text[])[1]::bigint as n, ${COLUMNS}, (${condition}) is true as matches, c.i = ${most} as last
+	from (
+		select c.*, row_number() over (order by c.lsn ${order}, c.xid ${order}) as i
+		from unnest(($1::text[])[2:]) w(xid)
+		cross join lateral (
+			select * from rowcast.change c
+			where c.xid = w.xid::xid8 and ${scope(2)} and ($5::bigint is null or c.lsn ${order === 'asc' ? '>=' : '<='} $6::pg_lsn)
+			order by c.lsn ${order} limit ${most}) c
+		order by c.lsn ${order}, c.xid ${order} limit ${most}) c
+	where ${condition} or c.i = ${most}
 	order by c.lsn ${order}, c.xid ${order} limit $4`;
 
 /** Which transactions have changes in tick $1; at most $2. */
@@ -128,7 +162,7 @@ export const COUNTS = `
  * As CHANGES, of the ticks beyond the first of $1 up to its second: one walk over all of them, and the tick only of
  * what matches. 1 us a change; CHANGES takes 50 us a tick.
  */
-export const RANGE = (order: 'asc' | 'desc', condition: string) => `
+export const RANGE = (order: Order, condition: string) => `
 	select t.n, ${COLUMNS}
 	from (
 		select c.* from rowcast.tick a, rowcast.tick b, rowcast.between(a.snapshot, b.snapshot) c

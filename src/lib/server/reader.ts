@@ -6,6 +6,7 @@ import { addUp } from './compose.ts';
 import { keyOf } from './key.ts';
 import {
 	ALONE,
+	BOUNDED,
 	BOUNDS,
 	COUNTS,
 	GAPS,
@@ -17,7 +18,7 @@ import {
 	TIME_OF
 } from './queries.ts';
 import { readRates } from './rates.ts';
-import { LARGE_TICK, makeSearch, max, type Row } from './search.ts';
+import { LARGE_TICK, MAX_PAGE, TIES, makeSearch, max, type Row } from './search.ts';
 import { seqOf } from './seq.ts';
 import type { Reader, Scope, Selection, Tick } from './types.ts';
 import { compileWhere, scopeOfWhere, tablesOf, type IdsOf } from './where.ts';
@@ -248,7 +249,11 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			const texts = [...Object.keys(key), ...Object.values(key)].map((text) => text ?? '');
 			if (texts.some((text) => text.includes('\0') || !text.isWellFormed())) return [];
 			return changesOf(
-				await read(undefined, ROW, [catalog.ids({ schema, table }), JSON.stringify(key), limit])
+				await read(undefined, BOUNDED(ROW, 'desc', MAX_PAGE, 1), [
+					catalog.ids({ schema, table }),
+					JSON.stringify(key),
+					limit
+				])
 			);
 		},
 

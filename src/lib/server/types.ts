@@ -87,6 +87,8 @@ export interface ChangesQuery {
 	from?: Position;
 	order: 'asc' | 'desc';
 	limit: number;
+	/** Changes that one query looks through at most, where a condition on values takes long. */
+	most?: number;
 }
 
 /** Reads the log; every answer is exact. */
@@ -98,6 +100,7 @@ export interface Reader {
 	timeOf(tick: bigint): Promise<string>;
 	/** Exact, by the filter's tables and ops only. */
 	counts(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
+	/** A page may have fewer than the limit: `next` tells whether there may be more. */
 	changes(query: ChangesQuery): Promise<{ changes: Change[]; next: Position | null; selection: Selection }>;
 	/** Exact, of what matches, `where` included. */
 	matching(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
