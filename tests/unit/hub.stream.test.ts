@@ -37,11 +37,37 @@ describe('a new subscription', () => {
 		expect(peer.ticks).toMatchObject([{ changes: [{ table: 'b' }] }]);
 	});
 
-	test('of someone who has left is not started', async () => {
+	/** A socket's queue, in which something slow is before. */
+	function held() {
+		let open = () => {};
+		const opened = new Promise<void>((resolve) => (open = resolve));
+		return { open, turn: <T>(read: () => Promise<T>) => opened.then(read) };
+	}
+
+	test('that waits for its turn is overtaken by what came after it', async () => {
+		const world = makeWorld({ head: 9 });
+		const [peer, other] = [world.peer(), world.peer()];
+		const { open, turn } = held();
+		const after = { epoch: 'one', tick: '9' };
+		const older = world.subscribe(peer, { filter: only('a'), after }, turn);
+		await world.subscribe(peer, { filter: only('b') });
+		const undone = world.subscribe(other, { after }, turn);
+		world.hub.unsubscribe(other);
+		open();
+		expect([await older, await undone]).toEqual(Array(2).fill({ ok: true, tick: '9', gap: null }));
+		world.write([['a', 'INSERT']], [['b', 'INSERT']]);
+		await world.pass(50);
+		expect(peer.ticks).toMatchObject([{ changes: [{ table: 'b' }] }]);
+		expect([other.ticks, world.hub.viewers]).toEqual([[], 1]);
+	});
+
+	test.each(['feed', 'stream'] as const)('of someone who has left is not started: %s', async (mode) => {
 		const world = makeWorld({ head: 9 });
 		const peer = world.peer();
-		const pending = world.subscribe(peer, { after: { epoch: 'one', tick: '3' } });
+		const { open, turn } = held();
+		const pending = world.subscribe(peer, { mode, after: { epoch: 'one', tick: '3' } }, turn);
 		world.hub.leave(peer);
+		open();
 		await pending;
 		expect(world.hub.viewers).toBe(0);
 	});
@@ -151,6 +177,62 @@ describe('a stream', () => {
 		expect(peer.ticks.flatMap(({ changes }) => changes).length).toBe(6000);
 		expect(peer.ticks.every(({ omitted, changes }) => omitted === 0 && changes.length <= 1000)).toBe(true);
 		expect(problemsOf(peer, world, {})).toEqual([]);
+	});
+
+	test('goes on within a large tick where the log cannot be read for a while', async () => {
+		const world = makeWorld();
+		const peer = world.peer();
+		await world.subscribe(peer, { mode: 'stream' });
+		world.write([['a', 'INSERT', 3500]]);
+		for (let i = 0; i < 6; i++) {
+			await world.pass(1);
+			world.failure = i === 1 ? new Error('away') : null;
+			peer.acks[i]?.();
+			await world.pass(1);
+			world.failure = null;
+			await world.pass(600);
+		}
+		expect(peer.ticks.map(({ part }) => part)).toEqual([0, 1, 2, 3]);
+		expect(problemsOf(peer, world, {})).toEqual([]);
+	});
+
+	test('ends when its viewer turns out to be gone', async () => {
+		const world = makeWorld();
+		let sends = 0;
+		const peer = world.peer({ gone: () => ++sends > 0 });
+		await world.subscribe(peer, { mode: 'stream' });
+		world.write([['a', 'INSERT']]);
+		await world.pass(100);
+		expect(sends).toBe(1);
+	});
+
+	test('a tick in parts is of the same ticks whatever follows it', async () => {
+		const world = makeWorld();
+		const ticks = world.writeUnseen([['a', 'INSERT', 90]], [['a', 'INSERT']]);
+		for (const change of ticks[0]!.changes) change.after = 'x'.repeat(12_000);
+		world.hub.ticks(ticks.slice(1));
+		const peer = world.peer();
+		await world.subscribe(peer, { mode: 'stream', after: { epoch: 'one', tick: '0' } });
+		for (let i = 0; i < 3; i++) {
+			await world.pass(1);
+			peer.acks[i]?.();
+		}
+		expect(peer.ticks.map(({ from, tick, more }) => [from, tick, more])).toEqual([
+			['0', '1', true],
+			['0', '1', false],
+			['1', '2', undefined]
+		]);
+	});
+
+	test('begins once what was sent before it is read', async () => {
+		const world = makeWorld({ head: 9 });
+		const peer = world.peer({ slow: true });
+		await world.subscribe(peer, { mode: 'stream', after: { epoch: 'one', tick: '3' } });
+		await world.pass(1_000);
+		expect(peer.ticks).toEqual([]);
+		peer.slow = false;
+		await world.pass(40);
+		expect(peer.ticks).toMatchObject([{ from: '3', tick: '9' }]);
 	});
 
 	test('moves on every 5 s where nothing matches', async () => {

@@ -101,6 +101,26 @@ export function fit(newestFirst: readonly Change[]): Change[] {
 	return (end < 0 ? [...newestFirst] : newestFirst.slice(0, end)).sort(bySeq);
 }
 
+/**
+ * The changes, ascending, of the first ticks up to `end` that fit a message together, and the last of these ticks. One
+ * that needs several messages is alone, so that it is of the same ticks whenever it is sent.
+ */
+export function mergeable(changes: readonly Change[], end: bigint): { tick: bigint; whole: Change[] } {
+	let text = 0;
+	/** Where the tick begins that is looked at. */
+	let start = 0;
+	for (const [i, change] of changes.entries()) {
+		if (change.tick !== changes[start]!.tick) start = i;
+		if (BigInt(change.tick) > end) return { tick: end, whole: changes.slice(0, start) };
+		text += textOf(change);
+		if (text <= MAX_TEXT) continue;
+		if (start > 0) return { tick: BigInt(change.tick) - 1n, whole: changes.slice(0, start) };
+		const behind = changes.findIndex(({ tick }) => tick !== change.tick);
+		return { tick: BigInt(change.tick), whole: changes.slice(0, behind < 0 ? undefined : behind) };
+	}
+	return { tick: end, whole: [...changes] };
+}
+
 /** Splits changes into parts that each fit a message; one empty part where there are none. */
 export function split(changes: readonly Change[]): Change[][] {
 	const parts: Change[][] = [[]];

@@ -19,7 +19,7 @@ export interface Peer {
 export interface Transport {
 	tick(peers: Peer[], message: TickMessage): void;
 	gap(peers: Peer[], message: Gap): void;
-	/** Resolves when the peer acknowledged, false when it is gone. */
+	/** Resolves when the peer acknowledged, to false where it is gone already. */
 	tickAcknowledged(peer: Peer, message: TickMessage): Promise<boolean>;
 }
 
@@ -52,6 +52,8 @@ export interface Subscription {
 
 /** A message that covers nothing is sent this often, so that a viewer of something quiet can resume near the head. */
 export const QUIET_MS = 5_000;
+/** How often it is looked whether a connection that is slow has drained. */
+export const LOOK_MS = 33;
 /** After a failed read. */
 export const RETRY_MS = 500;
 

@@ -11,19 +11,21 @@ import type {
 	TableName
 } from '../protocol.ts';
 import { bySeq } from './compose.ts';
-import type { Clock, Peer } from './delivery.ts';
+import { LOOK_MS, type Clock, type Peer } from './delivery.ts';
 import { RequestError, failure, toFailure } from './errors.ts';
 import type { Hub } from './hub.ts';
 import { makeBucket, makeQueue, type Turnstile } from './limits.ts';
 import type { Log } from './log.ts';
 import * as messages from './messages.ts';
-import type { Follower } from './types.ts';
+import type { Follower, Reader } from './types.ts';
 
 export type ClientSocket = Socket<ClientEvents, ServerEvents>;
 
 export interface Services {
 	hub: Hub;
-	follower: Pick<Follower, 'reader' | 'catalog' | 'oldest' | 'state'>;
+	follower: Pick<Follower, 'catalog' | 'epoch' | 'oldest' | 'state'>;
+	/** A reader whose reads end once the signal is given. */
+	readerUntil: (gone: AbortSignal) => Reader;
 	turnstile: Turnstile;
 	clock: Clock;
 	log: Log;
@@ -35,10 +37,25 @@ type Answer = { ok: true };
 
 /** Answers a socket's requests until it disconnects. */
 export function handle(socket: ClientSocket, peer: Peer, services: Services): void {
-	const { hub, follower, log, answered } = services;
-	const { reader } = follower;
-	const admitted = makeBucket(services.clock);
-	const queue = makeQueue(services.turnstile);
+	const { hub, follower, clock, log, answered } = services;
+	const left = new AbortController();
+	socket.on('disconnect', () => left.abort());
+	/** What a reader remembers is of one log. */
+	let read = { epoch: follower.epoch, reader: services.readerUntil(left.signal) };
+	const admitted = makeBucket(clock);
+	const queue = makeQueue(services.turnstile, drained, left.signal);
+
+	function readerOf(): Reader {
+		if (read.epoch !== follower.epoch)
+			read = { epoch: follower.epoch, reader: services.readerUntil(left.signal) };
+		return read.reader;
+	}
+
+	/** Who does not read what it asked for is not answered more. */
+	async function drained(): Promise<void> {
+		while (!peer.idle() && !left.signal.aborted)
+			await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve));
+	}
 
 	/** Handlers answer by what they return, or by `reply` when the answer must go out before something else. */
 	const requests: Record<
@@ -48,9 +65,7 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 		async subscribe(message, reply) {
 			const wanted = messages.parse(messages.subscribe, message);
 			known(wanted.filter);
-			if (wanted.after || wanted.filter.where !== undefined)
-				await queue(() => hub.subscribe(peer, wanted, reply));
-			else await hub.subscribe(peer, wanted, reply);
+			await hub.subscribe(peer, wanted, reply, queue);
 		},
 		async unsubscribe(message) {
 			messages.parse(messages.unsubscribe, message);
@@ -65,7 +80,7 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 		async rates(message) {
 			const wanted = messages.parse(messages.rates, message);
 			known(wanted.filter);
-			return queue(async () => ({ ok: true, ...(await reader.rates({ ...wanted, head: hub.head })) }));
+			return queue(async () => ({ ok: true, ...(await readerOf().rates({ ...wanted, head: hub.head })) }));
 		},
 		async row(message) {
 			const wanted = messages.parse(messages.row, message);
@@ -77,7 +92,7 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 					'BAD_REQUEST',
 					`\`key\` names ${quote(stranger)}, which is no column of this table.`
 				);
-			return queue(async () => ({ ok: true, changes: await reader.row(wanted) }));
+			return queue(async () => ({ ok: true, changes: await readerOf().row(wanted) }));
 		}
 	};
 
@@ -105,7 +120,8 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 	}: Parsed<typeof messages.history>): Promise<History> {
 		const first = after ? BigInt(after.tick) - 1n : 0n;
 		const last = before && BigInt(before.tick) < hub.head ? BigInt(before.tick) : hub.head;
-		const { changes, next } = await reader.changes({
+		const reader = readerOf();
+		const page = await reader.changes({
 			filter,
 			after: first > follower.oldest ? first : follower.oldest,
 			until: last,
@@ -113,10 +129,22 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 			order,
 			limit
 		});
+		const { changes, next } = await present(reader, page, order);
 		// The reader begins beyond one position and is bounded by ticks; the other position lies within its tick.
 		const bound = order === 'desc' ? after : before;
 		const end = bound ? changes.findIndex((change) => !isBeyond(change, bound, order)) : -1;
 		return end < 0 ? { ok: true, changes, next } : { ok: true, changes: changes.slice(0, end), next: null };
+	}
+
+	/** What is left of a page where the log was pruned while it was read: of a tick all or nothing. */
+	async function present(
+		reader: Reader,
+		{ changes, next }: Pick<History, 'changes' | 'next'>,
+		order: 'asc' | 'desc'
+	) {
+		const { oldest } = await reader.bounds();
+		const ended = order === 'desc' && next && BigInt(next.tick) <= oldest;
+		return { changes: changes.filter(({ tick }) => BigInt(tick) > oldest), next: ended ? null : next };
 	}
 
 	// Anybody may send an event of this name; without a listener it would end the process.
@@ -130,21 +158,22 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 			let done = false;
 			const reply = (answer: Answer | Failure) => {
 				if (done) return;
+				acknowledge?.(answer);
 				done = true;
 				answered(event, answer.ok ? 'ok' : answer.error.code);
-				acknowledge?.(answer);
 			};
 			if (!admitted())
 				return reply(failure('RATE_LIMITED', 'Too many requests; wait a second and send fewer.'));
-			request(message, reply).then(
-				(answer) => answer && reply(answer),
-				(err) => {
+			request(message, reply)
+				.then((answer) => answer && reply(answer))
+				.catch((err) => {
+					if (left.signal.aborted) return;
 					const answer = toFailure(err, follower.state().database === 'disconnected');
 					if (answer.error.code === 'INTERNAL') log.error({ err, event }, 'a request failed');
 					else if (answer.error.code === 'UNAVAILABLE') log.warn({ err, event }, answer.error.message);
 					reply(answer);
-				}
-			);
+				})
+				.catch((err) => log.error({ err, event }, 'a request cannot be answered'));
 		});
 	}
 }

@@ -4,11 +4,12 @@
  * It knows where the log begins and ends and who watches what, resolves the cursor of a viewer who comes back into a
  * start and the gaps that it must be told, and leaves the sending to feed and stream. Clock and transport are passed
  * in. A new subscription of a socket replaces the one before at the moment when it is acknowledged, so that what comes
- * after the acknowledgement belongs to it.
+ * after the acknowledgement belongs to it. Requests count in the order of their arrival, whichever is read for sooner.
  */
 import { MAX_CHANGES, type Cursor, type Filter, type Gap, type Subscribed } from '../protocol.ts';
 import type { Clock, Delivery, Peer, Subscription, Transport } from './delivery.ts';
 import { makeFeed } from './feed.ts';
+import type { Turnstile } from './limits.ts';
 import type { Log } from './log.ts';
 import { makeRecent } from './recent.ts';
 import { makeShare } from './share.ts';
@@ -33,7 +34,13 @@ export interface Hub {
 	/** How many different things are watched in mode feed. */
 	readonly rooms: number;
 	/** Calls `acknowledge` with the answer before anything else is sent; rejects when the log cannot be asked. */
-	subscribe(peer: Peer, wanted: Wanted, acknowledge: (answer: Subscribed) => void): Promise<void>;
+	subscribe(
+		peer: Peer,
+		wanted: Wanted,
+		acknowledge: (answer: Subscribed) => void,
+		/** Runs what must be read of the log before. */
+		turn?: Turnstile
+	): Promise<void>;
 	unsubscribe(peer: Peer): void;
 	/** The socket is gone. */
 	leave(peer: Peer): void;
@@ -79,8 +86,8 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 	/** Told lately: an answer that is shared may be older than they are. */
 	let lately: Gap[] = [];
 	const entries = new Map<string, Entry>();
-	/** The newest request of each socket: an older one that is still being resolved must not win. */
-	const newest = new Map<string, object>();
+	/** The requests of each socket that is here, numbered as they arrive: how many came, and which took effect last. */
+	const requests = new Map<string, { came: number; done: number }>();
 
 	function start(peer: Peer, wanted: Wanted, from: bigint | null, told: (start: bigint) => void): void {
 		const { filter, mode, limit } = wanted;
@@ -97,6 +104,14 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 			entries.set(peer.id, { wanted, subscription: stream, stream });
 		}
 		if (!before) viewersChanged();
+	}
+
+	/** Where a subscription starts. The reader refuses a condition that it does not understand. */
+	async function look({ filter, after }: Wanted): Promise<{ from: bigint | null; gaps: Gap[] }> {
+		const { head } = delivery;
+		if (filter.where !== undefined)
+			await reader.changes({ filter, after: head, until: head, order: 'asc', limit: 1 });
+		return after ? resolve(after) : { from: null, gaps: [] };
 	}
 
 	/** Where a cursor starts, and what its owner missed for good. */
@@ -121,7 +136,6 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 	}
 
 	function remove(peer: Peer): void {
-		newest.delete(peer.id);
 		const entry = entries.get(peer.id);
 		if (!entry) return;
 		entry.subscription.stop();
@@ -143,20 +157,20 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 		get rooms() {
 			return feed.rooms;
 		},
-		async subscribe(peer, wanted, acknowledge) {
-			const request = {};
-			newest.set(peer.id, request);
+		async subscribe(peer, wanted, acknowledge, turn = (read) => read()) {
+			const order = requests.get(peer.id) ?? { came: 0, done: 0 };
+			requests.set(peer.id, order);
+			const request = ++order.came;
 			const { filter, after } = wanted;
-			if (filter.where !== undefined) {
-				// The reader refuses a condition that it does not understand.
-				const { head } = delivery;
-				await reader.changes({ filter, after: head, until: head, order: 'asc', limit: 1 });
-			}
-			const { from, gaps } = after ? await resolve(after) : { from: null, gaps: [] };
-			if (newest.get(peer.id) !== request) {
-				acknowledge({ ok: true, tick: String(delivery.head), gap: gaps[0] ?? null });
+			const looks = after || filter.where !== undefined;
+			const { from, gaps } = looks ? await turn(() => look(wanted)) : { from: null, gaps: [] };
+			if (requests.get(peer.id) !== order) return;
+			if (order.done > request) {
+				// As if it had been replaced before anything was sent.
+				acknowledge({ ok: true, tick: String(from ?? delivery.head), gap: gaps[0] ?? null });
 				return;
 			}
+			order.done = request;
 			start(peer, wanted, from, (tick) => {
 				const [gap, ...others] = gaps.map((gap) =>
 					gap.reason === 'epoch' ? { ...gap, until: String(tick) } : gap
@@ -165,8 +179,15 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 				for (const other of others) transport.gap([peer], other);
 			});
 		},
-		unsubscribe: remove,
-		leave: remove,
+		unsubscribe(peer) {
+			const order = requests.get(peer.id);
+			if (order) order.done = ++order.came;
+			remove(peer);
+		},
+		leave(peer) {
+			requests.delete(peer.id);
+			remove(peer);
+		},
 		ticks(ticks) {
 			const counts = ticks.flatMap(({ counts }) => counts);
 			for (const tick of ticks) delivery.recent.push(tick);

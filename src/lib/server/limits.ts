@@ -45,8 +45,16 @@ export function makeTurnstile(atOnce = AT_ONCE): Turnstile {
 	};
 }
 
-/** One socket's place in the queue: its reads one after the other, each through the turnstile of all. */
-export function makeQueue(turnstile: Turnstile, maxWaiting = MAX_WAITING): Turnstile {
+/**
+ * One socket's place in the queue: its reads one after the other, each through the turnstile of all. None begins before
+ * `ready`, nor once the socket is gone.
+ */
+export function makeQueue(
+	turnstile: Turnstile,
+	ready: () => Promise<void>,
+	gone: AbortSignal,
+	maxWaiting = MAX_WAITING
+): Turnstile {
 	const one = makeTurnstile(1);
 	let waiting = 0;
 	return async (read) => {
@@ -57,7 +65,14 @@ export function makeQueue(turnstile: Turnstile, maxWaiting = MAX_WAITING): Turns
 			);
 		waiting++;
 		try {
-			return await one(() => turnstile(read));
+			return await one(async () => {
+				await ready();
+				gone.throwIfAborted();
+				return turnstile(() => {
+					gone.throwIfAborted();
+					return read();
+				});
+			});
 		} finally {
 			waiting--;
 		}

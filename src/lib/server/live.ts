@@ -150,6 +150,7 @@ export async function startLive(
 		const services = {
 			hub,
 			follower,
+			readerUntil: (gone: AbortSignal) => makeReader(stoppable(pool, gone), follower.catalog),
 			turnstile: makeTurnstile(),
 			clock,
 			log,
@@ -181,7 +182,7 @@ export async function startLive(
 		return {
 			auth,
 			past: (signal) => ({
-				reader: makeReader(stoppable(pool, signal), follower.catalog),
+				reader: services.readerUntil(signal),
 				tables: () => follower.catalog.tables(),
 				turn: services.turnstile
 			}),
@@ -238,14 +239,11 @@ function makeTransport(io: IO, metrics: ReturnType<typeof makeMetrics>): Transpo
 			const socket = io.of('/').sockets.get(peer.id);
 			if (!socket) return Promise.resolve(false);
 			metrics.messages.inc();
-			return new Promise((resolve) => {
-				const gone = () => resolve(false);
-				socket.once('disconnect', gone);
-				socket.emit('tick', message, () => {
-					socket.off('disconnect', gone);
-					resolve(true);
-				});
-			});
+			// The callback, which the socket keeps for as long as nobody calls it, does not hold the message.
+			let acknowledge = () => {};
+			const acknowledged = new Promise<boolean>((resolve) => (acknowledge = () => resolve(true)));
+			socket.emit('tick', message, acknowledge);
+			return acknowledged;
 		}
 	};
 }

@@ -12,10 +12,23 @@ import {
 	type Count,
 	type Filter,
 	type Gap,
+	type Position,
 	type TickMessage
 } from '../protocol.ts';
-import { addUp, bySeq, countsOf, makeMatcher, split, sumCounts, textOf, total, MAX_TEXT } from './compose.ts';
 import {
+	addUp,
+	bySeq,
+	countsOf,
+	makeMatcher,
+	mergeable,
+	split,
+	sumCounts,
+	textOf,
+	total,
+	MAX_TEXT
+} from './compose.ts';
+import {
+	LOOK_MS,
 	QUIET_MS,
 	RETRY_MS,
 	isGap,
@@ -24,6 +37,7 @@ import {
 	type Peer,
 	type Subscription
 } from './delivery.ts';
+import { tookTooLong } from './errors.ts';
 import type { Reader, Selection, Tick } from './types.ts';
 
 /** Ticks up to `tick` as messages: `pages` yields their changes, in as many pieces as they take. */
@@ -33,6 +47,8 @@ interface Portion {
 	counts: Count[];
 	pages: AsyncIterable<Change[]> | Iterable<Change[]>;
 }
+
+type Page = Awaited<ReturnType<Reader['changes']>>;
 
 export interface Stream extends Subscription {
 	/** The head moved. */
@@ -55,6 +71,10 @@ export function startStream(
 	let sentAt = clock.now();
 	let running = true;
 	let wake = () => {};
+	/** Changes that are read at a time. */
+	let most = MAX_CHANGES;
+	/** Ends the wait for an acknowledgement. */
+	let giveUp = () => {};
 
 	function pause(ms: number | null): Promise<void> {
 		return new Promise((resolve) => {
@@ -82,6 +102,8 @@ export function startStream(
 	}
 
 	async function run(): Promise<void> {
+		// What was sent for a subscription before this one may wait there unread.
+		while (running && !peer.idle()) await pause(LOOK_MS);
 		while (running) {
 			await due();
 			if (!running) return;
@@ -91,16 +113,25 @@ export function startStream(
 				if (isGap(portion)) {
 					transport.gap([peer], portion);
 					sent = quiet = BigInt(portion.until);
-				} else if (await send(portion)) {
+				} else {
+					if (!(await send(portion))) return;
 					sent = portion.tick;
 					if (quiet < sent) quiet = sent;
 				}
 				sentAt = clock.now();
+				if (most < MAX_CHANGES) most *= 2;
 			} catch (err) {
-				log.warn({ err }, 'reading the log for a stream failed; trying again');
-				await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+				await failed(err);
 			}
 		}
+	}
+
+	/** Sends; false when it was not acknowledged before the end. */
+	function acknowledged(message: TickMessage): Promise<boolean> {
+		return new Promise((resolve, reject) => {
+			giveUp = () => resolve(false);
+			transport.tickAcknowledged(peer, message).then(resolve, reject);
+		});
 	}
 
 	/** Sends all parts; false when the viewer is gone. */
@@ -116,7 +147,7 @@ export function startStream(
 				matched = addUp([...matched, ...countsOf(changes)]);
 				message.matched = more ? [] : matched;
 			}
-			return transport.tickAcknowledged(peer, message);
+			return acknowledged(message);
 		};
 		// One part is held back, for only the last one carries the counts, and what all of them matched.
 		for await (const page of pages) {
@@ -153,24 +184,25 @@ export function startStream(
 		const after = sent;
 		const until = delivery.head;
 		return readAfter<Portion>(delivery, after, async (reader) => {
-			const { changes, next, selection } = await reader.changes({
-				filter,
-				after,
-				until,
-				order: 'asc',
-				limit: MAX_CHANGES
-			});
-			const last = changes.at(-1);
-			if (!next || !last) {
-				// A search that ran out of time without a find goes on from where it stopped.
-				const tick = next ? BigInt(next.tick) - 1n : until;
-				return portion(reader, after, tick, changes, [changes.sort(bySeq)]);
+			const query = { filter, after, until, order: 'asc' as const };
+			let page = await reader.changes({ ...query, limit: most, ...looking() });
+			// A search that ran out of time in the first tick, without a find, goes on from where it stopped.
+			while (running && page.next && page.changes.length === 0 && BigInt(page.next.tick) - 1n === after) {
+				const { next: from, selection } = page;
+				page = await reader.changes({ ...query, selection, from, limit: most, ...looking() });
 			}
-			const whole = changes.filter(({ tick }) => tick !== last.tick);
-			if (whole.length > 0) return portion(reader, after, BigInt(last.tick) - 1n, whole, [whole.sort(bySeq)]);
-			const tick = BigInt(last.tick);
-			return portion(reader, after, tick, changes, pagesOf(tick, changes, selection));
+			const { changes, next, selection } = page;
+			const { tick, whole } = mergeable(changes, next ? BigInt(next.tick) - 1n : until);
+			if (whole.length > 0 || changes.length === 0)
+				return portion(reader, after, tick, whole, [whole.sort(bySeq)]);
+			const first = BigInt(changes[0]!.tick);
+			return portion(reader, after, first, changes, pagesOf(first, { changes, next, selection }));
 		});
+	}
+
+	/** After a read that took too long, in smaller steps. */
+	function looking() {
+		return most < MAX_CHANGES ? { most: 2 * most } : {};
 	}
 
 	async function portion(
@@ -183,26 +215,41 @@ export function startStream(
 		return { tick, at: await reader.timeOf(tick), counts: await reader.counts(filter, after, tick), pages };
 	}
 
-	/** A tick that is larger than a page, page by page. */
-	async function* pagesOf(tick: bigint, first: Change[], selection: Selection): AsyncGenerator<Change[]> {
-		let page = first;
-		while (page.length > 0) {
-			yield page;
-			const { seq } = page.at(-1)!;
-			const outcome = await readAfter(delivery, tick - 1n, (reader) =>
+	/** A tick that is larger than a page, page by page; a read that fails begins none of them anew. */
+	async function* pagesOf(tick: bigint, page: Page): AsyncGenerator<Change[]> {
+		for (;;) {
+			if (page.changes.length > 0) yield page.changes;
+			if (page.next?.tick !== String(tick)) return;
+			page = await readOn(tick, page.next, page.selection);
+		}
+	}
+
+	async function readOn(tick: bigint, from: Position, selection: Selection): Promise<Page> {
+		while (running) {
+			const read = readAfter(delivery, tick - 1n, (reader) =>
 				reader.changes({
 					filter,
 					selection,
 					after: tick - 1n,
 					until: tick,
-					from: { tick: String(tick), seq },
+					from,
 					order: 'asc',
-					limit: MAX_CHANGES
+					limit: most,
+					...looking()
 				})
 			);
-			if (isGap(outcome)) throw new Error('a tick was pruned while it was streamed');
-			page = outcome.changes;
+			const outcome = await read.catch(failed);
+			if (outcome && isGap(outcome)) throw new Error('a tick was pruned while it was streamed');
+			if (outcome) return outcome;
 		}
+		return { changes: [], next: null, selection };
+	}
+
+	/** Waits before the next try. */
+	function failed(err: unknown): Promise<void> {
+		log.warn({ err }, 'reading the log for a stream failed; trying again');
+		if (tookTooLong(err)) most = Math.max(1, most >> 2);
+		return new Promise((resolve) => clock.after(RETRY_MS, resolve));
 	}
 
 	told(sent);
@@ -216,6 +263,7 @@ export function startStream(
 		stop() {
 			running = false;
 			wake();
+			giveUp();
 		}
 	};
 }

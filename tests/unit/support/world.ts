@@ -13,6 +13,7 @@ import {
 import { bySeq, makeMatcher } from '../../../src/lib/server/compose.ts';
 import type { Clock, Peer, Transport } from '../../../src/lib/server/delivery.ts';
 import { makeHub, type Hub, type Wanted } from '../../../src/lib/server/hub.ts';
+import type { Turnstile } from '../../../src/lib/server/limits.ts';
 import type { Bounds, Reader, Selection, Tick } from '../../../src/lib/server/types.ts';
 
 /** What a tick is made of: how many changes of which table and op, in order. */
@@ -20,6 +21,8 @@ export type Recipe = [table: string, op: Op, rows?: number][];
 
 export interface FakePeer extends Peer {
 	slow: boolean;
+	/** Asked with each acknowledged message. */
+	gone: () => boolean;
 	acks: (() => void)[];
 	/** In the order of arrival. */
 	log: (({ ack: Subscribed } | { tick: TickMessage } | { gap: Gap }) & { at: number })[];
@@ -44,7 +47,7 @@ export interface World {
 	/** Writes ticks that the hub has not read yet. */
 	writeUnseen(...recipes: Recipe[]): Tick[];
 	peer(options?: Partial<FakePeer>): FakePeer;
-	subscribe(peer: FakePeer, wanted?: Partial<Wanted>): Promise<Subscribed>;
+	subscribe(peer: FakePeer, wanted?: Partial<Wanted>, turn?: Turnstile): Promise<Subscribed>;
 	/** Moves the clock in small steps and lets everything settle. */
 	pass(ms: number): Promise<void>;
 }
@@ -124,6 +127,7 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 		tickAcknowledged(to, message) {
 			const peer = to as FakePeer;
 			peer.log.push({ tick: message, at: now });
+			if (peer.gone()) return Promise.resolve(false);
 			return new Promise((resolve) => peer.acks.push(() => resolve(true)));
 		}
 	};
@@ -171,6 +175,7 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 		const peer: FakePeer = {
 			id: `peer ${++peers}`,
 			slow: false,
+			gone: () => false,
 			acks: [],
 			log: [],
 			idle: () => !peer.slow,
@@ -186,12 +191,13 @@ export function makeWorld({ head = 0 }: { head?: number } = {}): World {
 		};
 		return peer;
 	};
-	world.subscribe = async (peer, wanted = {}) => {
+	world.subscribe = async (peer, wanted = {}, turn) => {
 		let answer: Subscribed | undefined;
-		await world.hub.subscribe(peer, { filter: {}, mode: 'feed', limit: 200, ...wanted }, (given) => {
+		const told = (given: Subscribed) => {
 			answer = given;
 			peer.log.push({ ack: given, at: now });
-		});
+		};
+		await world.hub.subscribe(peer, { filter: {}, mode: 'feed', limit: 200, ...wanted }, told, turn);
 		return answer!;
 	};
 	world.pass = async (ms) => {
