@@ -79,9 +79,30 @@ describe('what cannot be shown', () => {
 		const [feed, stream] = [world.peer(), world.peer()];
 		await world.subscribe(feed);
 		await world.subscribe(stream, { mode: 'stream' });
-		const gap = { after: '8', until: '9', reason: 'capture' as const };
+		const gap = { after: '8', until: '10', reason: 'capture' as const };
 		world.hub.gap(gap);
 		expect([feed.gaps, stream.gaps]).toEqual([[gap], [gap]]);
+	});
+
+	test('a gap in capture is told once, behind the ticks that it is of, and to nobody who began behind it', async () => {
+		const world = makeWorld({ head: 9 });
+		const [feed, stream, late] = [world.peer({ slow: true }), world.peer(), world.peer()];
+		await world.subscribe(feed, { after: { epoch: 'one', tick: '7' } });
+		await world.subscribe(stream, { mode: 'stream', after: { epoch: 'one', tick: '7' } });
+		await world.pass(1);
+		world.write([['a', 'INSERT']]);
+		await world.subscribe(late);
+		const gap = { after: '8', until: '10', reason: 'capture' as const };
+		world.hub.gap(gap);
+		expect([feed.gaps, stream.gaps, late.gaps]).toEqual([[], [], []]);
+		feed.slow = false;
+		for (let i = 0; i < 3; i++) {
+			stream.acks.shift()?.();
+			await world.pass(100);
+		}
+		const told = ({ log }: typeof feed) =>
+			log.flatMap((item) => ('gap' in item ? ['gap'] : 'tick' in item ? [item.tick.tick] : []));
+		expect([told(feed), told(stream), told(late)]).toEqual([['10', 'gap'], ['9', '10', 'gap'], []]);
 	});
 
 	test('ticks that were pruned before this server read them are a gap', async () => {

@@ -40,6 +40,8 @@ export interface Delivery {
 	readonly transport: Transport;
 	readonly clock: Clock;
 	readonly log: Log;
+	/** These were sent all up to this tick. */
+	passed(peers: Peer[], tick: bigint): void;
 }
 
 /** One subscription, of either mode. */

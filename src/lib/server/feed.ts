@@ -214,6 +214,7 @@ export function makeFeed(delivery: Delivery): Feed {
 		const peers = viewers.map(({ peer }) => peer);
 		if (isGap(outcome)) transport.gap(peers, outcome);
 		else transport.tick(peers, outcome);
+		delivery.passed(peers, reached(outcome));
 	}
 
 	/** Does what is due in a room, and comes back while there is something left to do. */

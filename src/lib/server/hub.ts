@@ -68,6 +68,12 @@ interface Entry {
 	wanted: Wanted;
 	subscription: Subscription;
 	stream?: Stream;
+	/** Gaps in capture that it is or was told. */
+	readonly told: Set<string>;
+	/** Where it started. */
+	readonly start: bigint;
+	/** Those that it is told once it was sent the ticks that they are of. */
+	gaps: Gap[];
 }
 
 export function makeHub({ bounds, reader, transport, clock, log, viewersChanged }: HubOptions): Hub {
@@ -78,7 +84,10 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 		reader,
 		transport,
 		clock,
-		log
+		log,
+		passed(peers, tick) {
+			if (behind.size > 0) for (const { id } of peers) tellGaps(entries.get(id), tick);
+		}
 	};
 	const feed = makeFeed(delivery);
 	// A herd that comes back asks the log once.
@@ -86,24 +95,57 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 	/** Told lately: an answer that is shared may be older than they are. */
 	let lately: Gap[] = [];
 	const entries = new Map<string, Entry>();
+	/** Who is to be told a gap. */
+	const behind = new Set<Entry>();
 	/** The requests of each socket that is here, numbered as they arrive: how many came, and which took effect last. */
 	const requests = new Map<string, { came: number; done: number }>();
 
-	function start(peer: Peer, wanted: Wanted, from: bigint | null, told: (start: bigint) => void): void {
+	/** Tells what ends before this tick, or at the head: what is not recorded is mostly noticed before the next tick. */
+	function tellGaps(entry: Entry | undefined, sent: bigint): void {
+		if (!entry || entry.gaps.length === 0) return;
+		const isDue = ({ until }: Gap) => BigInt(until) <= sent || sent >= delivery.head;
+		const due = entry.gaps.filter(isDue);
+		entry.gaps = entry.gaps.filter((gap) => !isDue(gap));
+		if (entry.gaps.length === 0) behind.delete(entry);
+		for (const gap of due) transport.gap([entry.subscription.peer], gap);
+	}
+
+	/** Tells a gap once, and in its place: whoever lags is not told of ticks that it was not sent. */
+	function owe(entry: Entry, gap: Gap): void {
+		const name = nameOf(gap);
+		if (entry.told.has(name) || BigInt(gap.until) <= entry.start) return;
+		entry.told.add(name);
+		entry.gaps.push(gap);
+		behind.add(entry);
+		tellGaps(entry, entry.subscription.sent);
+		if (entry.gaps.length > 0) entry.stream?.wake(true);
+	}
+
+	function start(peer: Peer, wanted: Wanted, from: bigint | null, told: (start: bigint) => void): Entry {
 		const { filter, mode, limit } = wanted;
 		const before = entries.get(peer.id);
+		if (before) {
+			behind.delete(before);
+			before.gaps = [];
+		}
+		// It may be sent something at once.
+		let begun = 0n;
+		const begin = (tick: bigint) => told((begun = tick));
+		let entry: Entry;
 		if (mode === 'feed') {
 			const subscription = feed.subscribe(peer, filter, limit, from, (start) => {
 				before?.subscription.stop();
-				told(start);
+				begin(start);
 			});
-			entries.set(peer.id, { wanted, subscription });
+			entry = { wanted, subscription, start: begun, told: new Set(), gaps: [] };
 		} else {
 			before?.subscription.stop();
-			const stream = startStream(delivery, peer, filter, from, told);
-			entries.set(peer.id, { wanted, subscription: stream, stream });
+			const stream = startStream(delivery, peer, filter, from, begin);
+			entry = { wanted, subscription: stream, stream, start: begun, told: new Set(), gaps: [] };
 		}
+		entries.set(peer.id, entry);
 		if (!before) viewersChanged();
+		return entry;
 	}
 
 	/** Where a subscription starts. The reader refuses a condition that it does not understand. */
@@ -140,6 +182,7 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 		if (!entry) return;
 		entry.subscription.stop();
 		entries.delete(peer.id);
+		behind.delete(entry);
 		viewersChanged();
 	}
 
@@ -171,13 +214,14 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 				return;
 			}
 			order.done = request;
-			start(peer, wanted, from, (tick) => {
-				const [gap, ...others] = gaps.map((gap) =>
-					gap.reason === 'epoch' ? { ...gap, until: String(tick) } : gap
-				);
+			const entry = start(peer, wanted, from, (tick) => {
+				const gap = gaps[0]?.reason === 'epoch' ? { ...gaps[0], until: String(tick) } : gaps[0];
 				acknowledge({ ok: true, tick: String(tick), gap: gap ?? null });
-				for (const other of others) transport.gap([peer], other);
 			});
+			for (const [i, gap] of gaps.entries()) {
+				if (i === 0) entry.told.add(nameOf(gap));
+				else owe(entry, gap);
+			}
 		},
 		unsubscribe(peer) {
 			const order = requests.get(peer.id);
@@ -194,14 +238,15 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 			const last = ticks.at(-1);
 			if (!last) return;
 			delivery.head = last.tick;
-			feed.advance((matches: Matcher) => counts.some(matches));
-			for (const { stream } of entries.values()) stream?.wake();
+			const isOwing = behind.size > 0;
+			feed.advance((matches: Matcher) => isOwing || counts.some(matches));
+			for (const { stream } of entries.values()) stream?.wake(isOwing);
 		},
 		gap(gap) {
 			if (gap.reason === 'capture') {
 				lately = [...lately, gap].slice(-100);
-				const peers = [...entries.values()].map(({ subscription }) => subscription.peer);
-				if (peers.length > 0) transport.gap(peers, gap);
+				for (const entry of entries.values()) owe(entry, gap);
+				if (behind.size > 0) feed.advance(() => true);
 				return;
 			}
 			// What was pruned before this server read it: viewers find the gap when they are brought up to the head.
@@ -217,6 +262,7 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 			delivery.head = bounds.head;
 			delivery.recent.clear();
 			lately = [];
+			behind.clear();
 			const before = [...entries.values()];
 			for (const { subscription } of before) subscription.stop();
 			for (const { wanted, subscription } of before) {
@@ -233,3 +279,5 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 		}
 	};
 }
+
+const nameOf = ({ after, until }: Gap) => `${after} ${until}`;

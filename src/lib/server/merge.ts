@@ -2,6 +2,7 @@
 import type { Change, Count, Filter, Gap, Position, TickMessage } from '../protocol.ts';
 import { countTick, countsOf, fit, newest, remainderOf, sumCounts, total, type Matcher } from './compose.ts';
 import { readAfter, type Delivery } from './delivery.ts';
+import { tookTooLong } from './errors.ts';
 import type { Reader } from './types.ts';
 
 /** What a feed message is made for. */
@@ -38,19 +39,27 @@ export async function fromLog(
 ): Promise<TickMessage | Gap> {
 	return readAfter(delivery, from, async (reader) => {
 		const counts = await reader.counts(filter, from, until);
-		const { changes: found, next } = await reader.changes({
-			filter,
-			after: from,
-			until,
-			order: 'desc',
-			limit
-		});
-		const matched = filter.where === undefined ? undefined : await countMatches(reader, found, next);
+		const page = await unlessTooLong(reader.changes({ filter, after: from, until, order: 'desc', limit }));
+		const { changes: found, next } = page ?? { changes: [], next: null };
+		const matched =
+			filter.where === undefined || !page
+				? undefined
+				: await unlessTooLong(countMatches(reader, found, next));
 		const changes = fit(found);
 		const remainder =
-			matched || total(counts) === changes.length ? undefined : await countRest(reader, changes);
+			filter.where !== undefined || total(counts) === changes.length
+				? undefined
+				: await countRest(reader, changes);
 		return message(from, until, await reader.timeOf(until), { counts, matched, changes, remainder });
 	});
+
+	/** Of several ticks fewer may be asked; what one tick takes too long for is left out. */
+	async function unlessTooLong<T>(read: Promise<T>): Promise<T | undefined> {
+		return read.catch((err) => {
+			if (until - from > 1n || !tookTooLong(err)) throw err;
+			return undefined;
+		});
+	}
 
 	/** As remainderOf(). */
 	async function countRest(reader: Reader, changes: Change[]): Promise<number | undefined> {

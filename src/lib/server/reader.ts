@@ -18,7 +18,7 @@ import {
 	TIME_OF
 } from './queries.ts';
 import { readRates } from './rates.ts';
-import { LARGE_TICK, MAX_PAGE, TIES, makeSearch, max, type Row } from './search.ts';
+import { LARGE_TICK, MAX_PAGE, makeSearch, max, type Row } from './search.ts';
 import { seqOf } from './seq.ts';
 import type { Reader, Scope, Selection, Tick } from './types.ts';
 import { compileWhere, scopeOfWhere, tablesOf, type IdsOf } from './where.ts';

@@ -51,8 +51,8 @@ interface Portion {
 type Page = Awaited<ReturnType<Reader['changes']>>;
 
 export interface Stream extends Subscription {
-	/** The head moved. */
-	wake(): void;
+	/** The head moved; `now`: it is told even where nothing matches. */
+	wake(now?: boolean): void;
 }
 
 /** Starts after `from`, at the head without it. The start is told before anything is sent. */
@@ -119,6 +119,7 @@ export function startStream(
 					if (quiet < sent) quiet = sent;
 				}
 				sentAt = clock.now();
+				delivery.passed([peer], sent);
 				if (most < MAX_CHANGES) most *= 2;
 			} catch (err) {
 				await failed(err);
@@ -259,7 +260,10 @@ export function startStream(
 		get sent() {
 			return sent;
 		},
-		wake: () => wake(),
+		wake(now = false) {
+			if (now) sentAt = -Infinity;
+			wake();
+		},
 		stop() {
 			running = false;
 			wake();
