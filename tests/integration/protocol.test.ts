@@ -1,7 +1,7 @@
 /** The wire, spoken to the real server as anybody would speak it. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Failure, TickMessage } from '../../src/lib/protocol.ts';
+import type { Failure, History, Position, TickMessage } from '../../src/lib/protocol.ts';
 import { useDatabase } from '../support/database.ts';
 import { withClient } from '../support/postgres.ts';
 import { connect, startRowcast, totals, type Rowcast, type Viewer } from '../support/rowcast.ts';
@@ -276,6 +276,28 @@ describe('the past', () => {
 			expect(found).toEqual(order === 'asc' ? expected : expected.reverse());
 			expect(between).toMatchObject({ next: null });
 		}
+	});
+
+	test('a page of history ends early where its rows are wide, and tells where the next begins', async () => {
+		const it = await viewer();
+		await sql(`create table wide (id int primary key, a text, b text, c text, d text)`);
+		await it.until('the table', ({ tables }) =>
+			tables.some(({ table, watched }) => table === 'wide' && watched)
+		);
+		await sql(`insert into wide select i, t, t, t, t from generate_series(1, 200) i, repeat('x', 15000) t`);
+		const filter = { tables: [{ schema: 'public', table: 'wide' }] };
+		await expect
+			.poll(async () => {
+				const sizes: number[] = [];
+				let before: Position | null | undefined;
+				do {
+					const page = (await it.ask('history', { filter, before, limit: 1000 })) as History;
+					sizes.push(page.changes.length);
+					before = page.next;
+				} while (before);
+				return sizes;
+			})
+			.toEqual([133, 67]);
 	});
 
 	test('rates count exactly, and name the ticks they are of', async () => {
