@@ -17,6 +17,8 @@ test('Alt on the only table or op that is chosen leaves it out; a double click n
 	await lines(page).nth(1).getByText('Book', { exact: true }).dblclick();
 	await expect(page).toHaveURL(/\?table=public\.Book$/);
 	await expect(lines(page)).toHaveCount(1);
+	// Without the word that the double click selected.
+	await open(page, '/?table=public.Book');
 	await lines(page).first().getByText('Book', { exact: true }).click(ALT);
 	await expect(page).toHaveURL(/\?without=public\.Book$/);
 	await expect(lines(page)).toHaveCount(1);
