@@ -206,3 +206,18 @@ test('the keyboard skips to the changes, and each has a name', async ({ page, ro
 	await page.keyboard.press('Tab');
 	await expect(lines(page).first()).toBeFocused();
 });
+
+test.describe('on a phone', () => {
+	test.use({ viewport: { width: 390, height: 844 } });
+	test('a row’s detail leads to the rows beside it', async ({ page, rowcast, db }) => {
+		void rowcast;
+		await insertBooks(db, 1, 2);
+		await open(page);
+		await openLine(lines(page).first());
+		const heading = page.getByRole('complementary').getByRole('heading').first();
+		await page.getByRole('button', { name: 'Next row' }).click();
+		await expect(heading).toContainText('Book 1');
+		await page.getByRole('button', { name: 'Previous row' }).click();
+		await expect(heading).toContainText('Book 2');
+	});
+});
