@@ -7,8 +7,11 @@ set local standard_conforming_strings = on;
 
 
 -- The capture functions run with their owner's rights for every writer, so their owner must not be a superuser: where a
--- superuser installs, everything belongs to a role made for it, and they to another that can append to the log alone.
+-- superuser installs, everything belongs to a role made for it, and they to another that can append to the log alone. What
+-- may run somebody else's function belongs to a third that can do nothing.
 do $$
+declare
+	wrong text;
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);  -- one installer at a time
 	if (select rolsuper from pg_roles where rolname = current_user) then
@@ -24,6 +27,23 @@ begin
 		exception when unique_violation or duplicate_object then
 			null;
 		end;
+		begin
+			create role rowcast_json nologin;
+			comment on role rowcast_json is 'Owns rowcast.json_of() of Rowcast, which may run anybody''s function, and has no right at all. Removed by rowcast.uninstall().';
+		exception when unique_violation or duplicate_object then
+			null;
+		end;
+		-- Whoever made one of them before, to be let in by it, would own all this.
+		select string_agg(quote_ident(rolname), ', ' order by rolname) into wrong from pg_roles r
+		where rolname in ('rowcast_owner', 'rowcast_writer', 'rowcast_json') and (
+			rolcanlogin or rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls
+			or exists (select from pg_auth_members m join pg_roles o on o.oid = m.member
+				where r.oid in (m.roleid, m.member) and not o.rolsuper
+					and (pg_get_userbyid(m.roleid), o.rolname) <> ('rowcast_writer', 'rowcast_owner')));
+		if wrong is not null then
+			raise exception 'Role % is not as Rowcast makes it: it can log in or has an attribute, a member or a membership', wrong
+				using errcode = 'duplicate_object', hint = format('Find out who made it so; then drop it, or: alter role %s nologin nosuperuser nocreaterole nocreatedb noreplication nobypassrls, and revoke its memberships.', wrong);
+		end if;
 		-- So that the owner may write the trigger functions anew.
 		if not pg_has_role('rowcast_owner', 'rowcast_writer', 'usage') then
 			grant rowcast_writer to rowcast_owner;

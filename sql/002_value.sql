@@ -10,23 +10,29 @@ set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set by
 set quote_all_identifiers = off set lc_monetary = 'C' as $$
 begin
 	return row_to_json(r);
-exception when others then
-	return null;
 end
 $$;
-comment on function rowcast.json_of is 'A row as JSON text; null where that fails. PostgreSQL writes a value of a type that somebody made by that type''s cast to json, if there is one: a function of theirs, which must not run with the rights of Rowcast''s owner or of the server. So this belongs to rowcast_writer.';
+comment on function rowcast.json_of is 'A row as JSON text. PostgreSQL writes a value of a type that somebody made by that type''s cast to json, if there is one: a function of theirs, which may fail, must not run with the rights of Rowcast''s owner or of the server, and may drop whatever belongs to the role that it runs as. So this belongs to rowcast_json, nothing else does, and whoever calls it goes on where it fails or is not there.';
 
--- Where a superuser installs. Another owner is the tables' own: nobody else can change them, or their types.
+-- Where a superuser installs. Without that role it is called only where nobody else can say how a value is written.
 do $$
+declare
+	f regprocedure := 'rowcast.json_of(record)';
+	callers text;
 begin
 	if (select rolsuper from pg_roles where rolname = current_user) then
-		alter function rowcast.json_of(record) owner to rowcast_writer;
+		alter function rowcast.json_of(record) owner to rowcast_json;
+		-- Versions before let others.
+		select string_agg(distinct case grantee when 0 then 'public' else grantee::regrole::text end, ', ') into callers
+			from pg_proc cross join lateral aclexplode(proacl) where oid = f and grantee <> proowner;
+		execute format('revoke all on function %s from %s', f, coalesce(callers, 'public'));
+		grant execute on function rowcast.json_of(record) to rowcast_owner, rowcast_writer;
 		set local role rowcast_owner;
 	end if;
 end
 $$;
 
-create or replace function rowcast.trusted(type oid) returns boolean
+create or replace function rowcast.parts(type oid) returns setof oid
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 	with recursive part as (
 		select type as oid
@@ -38,11 +44,43 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 			union all
 			select a.atttypid from pg_attribute a where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped) x
 	)
-	select bool_and(t.typnamespace = 'pg_catalog'::regnamespace or t.typtype in ('c', 'd') or t.typcategory = 'A'
-		or t.typowner = (select nspowner from pg_namespace where nspname = 'rowcast') or r.rolsuper)
-	from part join pg_type t using (oid) join pg_roles r on r.oid = t.typowner
+	select oid from part
 $$;
-comment on function rowcast.trusted is 'Whether nobody but a superuser or Rowcast''s owner can say how a value of this type is written as JSON: whoever owns a type may make a cast for it.';
+comment on function rowcast.parts is 'A type and those that it is made of: what a domain, an array or a row has.';
+
+create or replace function rowcast.trusted(type oid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select bool_and(t.typnamespace = 'pg_catalog'::regnamespace or t.typtype = 'd' or t.typcategory = 'A' or not exists (
+		select from (
+			select t.typowner as oid
+			union all
+			select f.proowner from pg_cast c join pg_proc f on f.oid = c.castfunc where (c.castsource, c.casttarget) = (t.oid, 'json'::regtype)) o
+		join pg_roles r using (oid)
+		where not r.rolsuper and oid <> (select nspowner from pg_namespace where nspname = 'rowcast')))
+	from rowcast.parts(trusted.type) p(oid) join pg_type t using (oid)
+$$;
+comment on function rowcast.trusted is 'Whether nobody but a superuser or Rowcast''s owner can say how a value of this type is written as JSON: whoever owns a type may make a cast for it, or add an attribute to it whose type has one.';
+
+create or replace function rowcast.plain(type oid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+	select rowcast.trusted(plain.type) and not exists (
+		select from rowcast.parts(plain.type) p(oid) join pg_type t using (oid) join pg_cast c on c.castsource = t.oid
+		where c.casttarget = 'json'::regtype and c.castfunc <> 0 and t.typnamespace <> 'pg_catalog'::regnamespace)
+$$;
+comment on function rowcast.plain is 'Whether a value of this type is written as JSON without any function that somebody made: also one that is trusted() may raise an error.';
+
+create or replace function rowcast.check_row(r record, source oid) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+	type oid;
+begin
+	execute 'select pg_typeof($1)' into type using r;
+	if type is distinct from (select reltype from pg_class where oid = source) then
+		raise exception 'this is no row of %', source::regclass using errcode = 'datatype_mismatch';
+	end if;
+end
+$$;
+comment on function rowcast.check_row is 'Raises an error where a row is not of the table by whose columns it is about to be written: its types might be anybody''s.';
 
 create or replace function rowcast.ellipsis() returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -71,6 +109,16 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.small_text is 'As rowcast.small_json(), for a value whose type is not trusted(): its text as a JSON string, written without any cast.';
 
+create or replace function rowcast.tried_json(value anyelement, max_value int) returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	return rowcast.small_json(value, max_value);
+exception when others then
+	return rowcast.small_text(value, max_value);
+end
+$$;
+comment on function rowcast.tried_json is 'As rowcast.small_json(), for a value whose type is trusted() and not plain(): where its cast fails, as rowcast.small_text().';
+
 create or replace function rowcast.virtual_expression(source oid, attnum smallint) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 	select format('(%s)::%s', pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod))
@@ -88,6 +136,7 @@ declare
 	value text;
 begin
 	if r is distinct from null and current_setting('transaction_isolation') = 'read committed' then
+		perform rowcast.check_row(r, source);
 		select string_agg(format('%s as %I', case when attgenerated = 'v' then rowcast.virtual_expression(source, attnum)
 			else quote_ident(attname) end, attname), ', ' order by attnum)
 		into columns from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
@@ -138,6 +187,7 @@ begin
 		return;
 	end if;
 	if current_setting('transaction_isolation') = 'read committed' then
+		perform rowcast.check_row(r, source);
 		select array_agg(attname order by attnum), array_agg(atttypid order by attnum) into names, types
 		from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
 	else
@@ -154,10 +204,13 @@ begin
 		else format('(%1$s, %2$L, rowcast.%8$I((s.r).%3$I, %4$s), %5$s || %6$L || pg_column_size((s.r).%3$I) || %7$L)',
 			a.i, a.attname, a.attname, max_value,
 			case
-				when t.typcategory = 'S' or t.typname = 'json' then format('left((s.r).%I::text, 1024)', a.attname)
-				when t.typname = 'bytea' then format('substring((s.r).%I from 1 for 512)::text', a.attname)
+				when t.typcategory = 'S' or t.oid = 'json'::regtype then format('left((s.r).%I::text, 1024)', a.attname)
+				when t.oid = 'bytea'::regtype then format('substring((s.r).%I from 1 for 512)::text', a.attname)
 				else '''''' end,
-			rowcast.ellipsis() || ' (', ' bytes stored)', case when t.typnamespace = 'pg_catalog'::regnamespace or rowcast.trusted(t.oid) then 'small_json' else 'small_text' end)
+			rowcast.ellipsis() || ' (', ' bytes stored)', case
+				when t.typnamespace = 'pg_catalog'::regnamespace or rowcast.plain(t.oid) then 'small_json'
+				when rowcast.trusted(t.oid) then 'tried_json'
+				else 'small_text' end)
 		end, ', ')
 	into columns
 	from unnest(names, types) with ordinality a(attname, type, i) left join pg_type t on t.oid = a.type
@@ -181,43 +234,14 @@ language sql immutable security definer set search_path = pg_catalog, pg_temp as
 $$;
 comment on function rowcast.redact_text is 'The quick way to redact a small row, by the position of its columns; null where they are not what they were when the trigger was made, so that abbreviate() must do it.';
 
-drop function if exists rowcast.careful_texts(record, record, text, text, oid, text[], int);
-create or replace function rowcast.careful_texts(old_row record, new_row record, source oid, args text[], max_value int,
+create or replace function rowcast.abbreviated_texts(old_row record, new_row record, source oid, args text[], max_value int,
 	out b text, out a text, out extra jsonb)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
 	redacted text[] := '{}';
 	cut text[];
 	r record;
-	whole boolean := false;
 begin
-	if greatest(pg_column_size(old_row), pg_column_size(new_row)) < max_value then
-		b := rowcast.json_of(old_row);
-		a := rowcast.json_of(new_row);
-		whole := (b is null) = (old_row is not distinct from null) and (a is null) = (new_row is not distinct from null)
-			and coalesce(greatest(octet_length(b), octet_length(a)) <= max_value, true);
-		if whole and args[1] is null then
-			return;
-		end if;
-	end if;
-	if whole and args[1] is not null then
-		if args[4] is not null and args[1] = '{}' then
-			b := rowcast.virtual_text(old_row, source, max_value);
-			a := rowcast.virtual_text(new_row, source, max_value);
-		-- JSON with an escape may be json that json_each cannot read (\u0000), and 8 kB nest at most 4,096 levels deep. With
-		-- E, because a session without standard_conforming_strings reads a plain '...' in another way.
-		elsif args[4] is null and greatest(octet_length(b), octet_length(a)) <= 8192
-			and greatest(strpos(b, E'\\u'), strpos(a, E'\\u')) = 0 then
-			b := rowcast.redact_text(b, args[2]::text[], args[3]::int[]);
-			a := rowcast.redact_text(a, args[2]::text[], args[3]::int[]);
-		else
-			b := null;
-			a := null;
-		end if;
-		if (b is null) = (old_row is not distinct from null) and (a is null) = (new_row is not distinct from null) then
-			return;
-		end if;
-	end if;
 	if args[1] is not null then
 		-- By number in the watched table: a rename keeps it, and a partition numbers its columns in its own way. By name
 		-- too: in a restored dump the numbers may be others.
@@ -242,6 +266,52 @@ begin
 	if cardinality(cut) > 0 then
 		extra := jsonb_build_object('cut', cut);
 	end if;
+end
+$$;
+comment on function rowcast.abbreviated_texts is 'As careful_texts(), value by value: runs no function of a type that is not trusted().';
+
+drop function if exists rowcast.careful_texts(record, record, text, text, oid, text[], int);
+create or replace function rowcast.careful_texts(old_row record, new_row record, source oid, args text[], max_value int,
+	out b text, out a text, out extra jsonb)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	r record;
+	whole boolean := false;
+begin
+	if greatest(pg_column_size(old_row), pg_column_size(new_row)) < max_value then
+		begin
+			b := rowcast.json_of(old_row);
+			a := rowcast.json_of(new_row);
+			whole := coalesce(greatest(octet_length(b), octet_length(a)) <= max_value, true);
+		exception when others then
+			null;  -- abbreviate() does it
+		end;
+		if whole and args[1] is null then
+			return;
+		end if;
+	end if;
+	if whole and args[1] is not null then
+		if args[4] is not null and args[1] = '{}' then
+			b := rowcast.virtual_text(old_row, source, max_value);
+			a := rowcast.virtual_text(new_row, source, max_value);
+		-- JSON with an escape may be json that json_each cannot read (\u0000), and 8 kB nest at most 4,096 levels deep. With
+		-- E, because a session without standard_conforming_strings reads a plain '...' in another way.
+		elsif args[4] is null and greatest(octet_length(b), octet_length(a)) <= 8192
+			and greatest(strpos(b, E'\\u'), strpos(a, E'\\u')) = 0 then
+			b := rowcast.redact_text(b, args[2]::text[], args[3]::int[]);
+			a := rowcast.redact_text(a, args[2]::text[], args[3]::int[]);
+		else
+			b := null;
+			a := null;
+		end if;
+		if (b is null) = (old_row is not distinct from null) and (a is null) = (new_row is not distinct from null) then
+			return;
+		end if;
+	end if;
+	r := rowcast.abbreviated_texts(old_row, new_row, source, args, max_value);
+	b := r.b;
+	a := r.a;
+	extra := r.extra;
 end
 $$;
 comment on function rowcast.careful_texts is 'The rows of a change that is large or has redacted or virtual columns, as JSON text. args: those of the trigger, see trigger_arguments().';

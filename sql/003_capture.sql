@@ -8,8 +8,8 @@ declare
 begin
 	perform pg_advisory_xact_lock(1920103279, 0);
 	if (select rolsuper from pg_roles where rolname = current_user) then
-		-- Whatever a row's types call while it is written as JSON runs as rowcast_writer. The functions themselves are
-		-- written below, which leaves them their owner.
+		-- Where a column of somebody's type is added, its cast to json runs as rowcast_writer until the trigger is made anew. The
+		-- functions themselves are written below, which leaves them their owner.
 		foreach f in array '{capture,capture_zoned,capture_formatted,capture_small,capture_small_zoned,capture_small_formatted,capture_foreign}'::text[] loop
 			if to_regprocedure(format('rowcast.%I()', f)) is null then
 				execute format('create function rowcast.%I() returns trigger language plpgsql as $b$ begin return null; end $b$', f);
@@ -42,7 +42,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 		select case when t.typtype = 'd' then t.typbasetype else t.typelem end
 		from type join pg_type t using (oid) where t.typtype = 'd' or t.typcategory = 'A'
 	)
-	select ('rowcast.capture' || case when not bool_and(t.typnamespace = 'pg_catalog'::regnamespace or rowcast.trusted(t.oid)) then '_foreign'
+	select ('rowcast.capture' || case when not bool_and(t.typnamespace = 'pg_catalog'::regnamespace or rowcast.plain(t.oid)) then '_foreign'
 		else case when rowcast.always_small(target) then '_small' else '' end || case
 		when bool_and(t.typtype = 'd' or t.typcategory = 'A' or t.typtype = 'e' or t.typnamespace = 'pg_catalog'::regnamespace
 			and t.typname in ('bool', 'int2', 'int4', 'int8', 'numeric', 'text', 'varchar', 'bpchar', 'char', 'name', 'uuid',
@@ -52,7 +52,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 		else '' end end || '()')::regprocedure
 	from type join pg_type t using (oid)
 $$;
-comment on function rowcast.capture_of is 'The trigger function that fits a table: by whether its types are trusted(); if so, by the settings on which their text depends (none, the time zone, or any), and by whether its values can be large.';
+comment on function rowcast.capture_of is 'The trigger function that fits a table: by whether its types are plain(); if so, by the settings on which their text depends (none, the time zone, or any), and by whether its values can be large.';
 
 create or replace function rowcast.leaf_size(slot int) returns bigint
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -148,6 +148,15 @@ declare
 	leaf regclass;
 	full_lsn pg_lsn;
 	kind record;
+	-- Without a role for that, no function of somebody's type is run at all.
+	foreign_body text := case when (select proowner from pg_proc where oid = to_regprocedure('rowcast.json_of(record)')) <> current_user::regrole
+		then 'begin
+			old_json := rowcast.json_of(old);
+			new_json := rowcast.json_of(new);
+		exception when others then
+			old_json := null;
+			new_json := null;
+		end;' end;
 begin
 	perform rowcast.note_gap();
 	select l.slot, l.stop, l.room into slot, stop, room from rowcast.limits() l;
@@ -246,7 +255,7 @@ begin
 	end if;
 	if rowcast.admit() then
 		-- An assignment: "select into" would plan with the rows as constants, copying each.
-		texts := rowcast.careful_texts(old, new, tg_relid, tg_argv, %6$s);
+		texts := rowcast.%9$s(old, new, tg_relid, tg_argv, %6$s);
 		insert into %8$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
 			tg_argv[0]::int, tg_op::"char", texts.b, texts.a, texts.extra, old.ctid, case when new.xmax <> '0' then new.ctid end);
 	end if;
@@ -261,15 +270,18 @@ $b$ $f$, kind.name, kind.settings,
 			format(case when kind.small then 'insert into %1$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
 			tg_argv[0]::int, tg_op::"char", row_to_json(old)::text, row_to_json(new)::text, null, old.ctid);
 		return null;'
-			else 'old_json := %3$s(old);
-		new_json := %3$s(new);
+			when kind.writer <> 'row_to_json' and foreign_body is null then 'null;'
+			else '%3$s
 		if tg_nargs = 1 and greatest(pg_column_size(old_json), pg_column_size(new_json)) <= %2$s%4$s then
 			insert into %1$s values (pg_current_wal_insert_lsn(), pg_current_xact_id(), clock_timestamp(),
 				tg_argv[0]::int, tg_op::"char", old_json::text, new_json::text, null, old.ctid);
 			return null;
-		end if;' end, leaf, max_value + 4, kind.writer,
+		end if;' end, leaf, max_value + 4,
+				case kind.writer when 'row_to_json' then 'old_json := row_to_json(old);
+		new_json := row_to_json(new);' else foreign_body end,
 				case when kind.writer <> 'row_to_json' then '
-			and (old_json is null) = (tg_op = ''INSERT'') and (new_json is null) = (tg_op = ''DELETE'')' else '' end), leaf);
+			and (old_json is null) = (tg_op = ''INSERT'') and (new_json is null) = (tg_op = ''DELETE'')' else '' end), leaf,
+			case when kind.writer <> 'row_to_json' and foreign_body is null then 'abbreviated_texts' else 'careful_texts' end);
 	end loop;
 end
 $w$;
@@ -291,7 +303,7 @@ comment on function rowcast.admit is 'Whether there is room for a change; rings 
 comment on function rowcast.capture is 'The row trigger''s function of a watched table whose values have one text under all settings. Written by rowcast.write_capture().';
 comment on function rowcast.capture_zoned is 'The same for a table with timestamptz, whose text depends on the time zone of the session. 0.8 us more.';
 comment on function rowcast.capture_formatted is 'The same for a table with other types, such as float8, interval, bytea or a range, whose text depends on the settings of the session. 3 us more.';
-comment on function rowcast.capture_foreign is 'The same for a table with a type that is not trusted(), such as an enum of a role that is no superuser.';
+comment on function rowcast.capture_foreign is 'The same for a table with a type that is not plain(), such as an enum of a role that is no superuser, or one with a cast to json.';
 comment on function rowcast.capture_small is 'As capture(), for a table none of whose values can be large: nothing needs to look at the length of its text. 3 us less.';
 comment on function rowcast.capture_small_zoned is 'As capture_zoned(), for a table none of whose values can be large.';
 comment on function rowcast.capture_small_formatted is 'As capture_formatted(), for a table none of whose values can be large.';

@@ -377,15 +377,20 @@ create or replace function rowcast.uninstall() returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
 	patience text := current_setting('lock_timeout');
+	what text;
 begin
 	drop schema rowcast cascade;  -- takes the triggers along: they depend on its functions
 	begin
 		-- Whoever installs in another database at this moment keeps the roles from being dropped. They go on here sooner than
 		-- PostgreSQL looks for a deadlock, of which the other would be the victim.
 		perform set_config('lock_timeout', '100ms', true);
-		drop role if exists rowcast_owner, rowcast_writer;
-	exception when dependent_objects_still_exist or insufficient_privilege or lock_not_available or deadlock_detected then
-		null;  -- another database of this cluster has Rowcast too, or it was installed by a role that is no superuser
+		drop role if exists rowcast_owner, rowcast_writer, rowcast_json;
+	exception
+		when dependent_objects_still_exist then
+			get stacked diagnostics what = pg_exception_detail;  -- most often that another database of this cluster has Rowcast too
+			raise notice 'rowcast: its roles stay, %', sqlerrm using detail = what;
+		when insufficient_privilege or lock_not_available or deadlock_detected then
+			null;  -- it was installed by a role that is no superuser
 	end;
 	perform set_config('lock_timeout', patience, true);
 end

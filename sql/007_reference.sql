@@ -108,7 +108,11 @@ comment on function rowcast.lock_references is 'Waits for another leader''s anno
 drop function if exists rowcast.announce(bigint, int, int);
 create or replace function rowcast.announce(until bigint, max_causes int, max_rows int,
 	out appended bigint, out skipped bigint, out failed jsonb)
-language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $f$
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
+-- A row-level policy is a function of the table's owner, which must not run with the caller's rights.
+set row_security = off
+set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1
+set quote_all_identifiers = off set lc_monetary = 'C' as $f$
 declare
 	since bigint;
 	key record;
@@ -150,7 +154,8 @@ begin
 					from few f cross join lateral json_to_record(json_build_object(%4$s)) k(%5$s) cross join lateral (
 						select j.* from %8$s %6$s t
 						cross join lateral (
-							select case when $7 is null and pg_column_size(t.*) <= $8 then rowcast.json_of(t.*) end as row_json offset 0) w
+							select case when $7 is null and pg_column_size(t.*) <= $8
+								and (select rowcast.plain(reltype) from pg_class where oid = $9) then row_to_json(t.*)::text end as row_json offset 0) w
 						cross join lateral (
 							select w.row_json, null::text[] where w.row_json is not null
 							union all
@@ -184,7 +189,7 @@ begin
 	perform rowcast.announced(until);
 end
 $f$;
-comment on function rowcast.announce is 'Appends, for each row that was updated in the ticks up to this one, the rows that reference it: at most max_rows for each cause and foreign key, and for at most max_causes; skipped counts the others, failed names the keys whose rows could not be read. With its own progress in the same transaction, so each is announced exactly once. Reads with the caller''s rights.';
+comment on function rowcast.announce is 'Appends, for each row that was updated in the ticks up to this one, the rows that reference it: at most max_rows for each cause and foreign key, and for at most max_causes; skipped counts the others, failed names the keys whose rows could not be read. With its own progress in the same transaction, so each is announced exactly once. Reads with the caller''s rights, and runs no function of the tables'' owners.';
 
 drop function if exists rowcast.key_text(text, text);  -- rowcast.field() took its place
 

@@ -74,7 +74,7 @@ begin
 		into keys, hashes, moves
 	from (
 		select r.id, array_agg(a.attname::text order by a.attname) as names,
-			count(*) = 1 and bool_and(t.typcategory in ('N', 'S', 'D') or t.typname = 'uuid') and min(a.attnum) = (
+			count(*) = 1 and bool_and(t.typcategory in ('N', 'S', 'D') or t.oid = 'uuid'::regtype) and min(a.attnum) = (
 				select min(f.attnum) from pg_attribute f where f.attrelid = r.oid and f.attnum > 0 and not f.attisdropped) as is_first
 		from rowcast.relation r join pg_index i on i.indrelid = r.oid and i.indisprimary
 			join pg_attribute a on a.attrelid = r.oid and a.attnum = any (i.indkey::smallint[])
@@ -83,9 +83,9 @@ begin
 	perform rowcast.drop_row_index(k);
 	if keys is not null then
 		execute format('create or replace function rowcast.row_hash_%s(relation int, row_json text) returns int
-			language plpgsql immutable as $b$ begin return case relation %s end; end $b$', k, hashes);
+			language plpgsql immutable as %L', k, format('begin return case relation %s end; end', hashes));
 		execute format('create or replace function rowcast.row_moved_%s(relation int, before text, after text) returns boolean
-			language plpgsql immutable as $b$ begin return case relation %s end; end $b$', k, moves);
+			language plpgsql immutable as %L', k, format('begin return case relation %s end; end', moves));
 		execute format('revoke all on function rowcast.row_hash_%1$s, rowcast.row_moved_%1$s from public', k);
 		execute format('comment on function rowcast.row_hash_%s is %L', k, 'A number of a row''s primary key. Written by rowcast.index_leaf().');
 		execute format('comment on function rowcast.row_moved_%s is %L', k, 'Whether an update gave a row another key. Written by rowcast.index_leaf().');
@@ -121,7 +121,8 @@ comment on function rowcast.indexed_until is 'The tick up to which every change 
 
 create or replace function rowcast.changes_of_row(relations int[], key json, most int)
 returns table (n bigint, lsn pg_lsn, xid xid8, at timestamptz, relation int, op "char", before text, after text, extra jsonb)
-language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $f$
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $f$
 declare
 	names text[] := array(select k from json_object_keys(key) k order by k collate "C");
 	-- The one that is looked for before a row is read as JSON: the first column, where it is in the key.

@@ -47,7 +47,7 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			create type m.mood as enum ('tells', 'fails');
 			create function m.told(m.mood) returns json language plpgsql as $$ begin
 				if $1 = 'fails' then raise exception 'no json for you'; end if;
-				return json_build_array(current_user, has_table_privilege('rowcast.change_0', 'select'),
+				return json_build_array(current_user, has_schema_privilege('rowcast', 'usage'),
 					pg_has_role('rowcast_owner', 'member'), (select rolsuper from pg_roles where rolname = current_user));
 			end $$;
 			create cast (m.mood as json) with function m.told(m.mood);
@@ -59,11 +59,12 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 			insert into m.known values (1, 'tells'), (2, 'fails');
 			alter table m.late add column mood m.mood;
 			insert into m.late values (1, 'tells')`);
-		const powerless = '["rowcast_writer", false, false, false]';
+		const powerless = '["rowcast_json", false, false, false]';
 		expect((await log.changes()).map(({ after }) => after)).toEqual([
 			`{"id":1,"mood":${powerless}}`,
 			'{"id":2,"mood":"fails"}',
-			`{"id":1,"mood":${powerless}}`
+			// Until its trigger is made anew.
+			'{"id":1,"mood":["rowcast_writer", true, false, false]}'
 		]);
 		await log.close();
 	});

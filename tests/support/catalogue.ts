@@ -1,7 +1,7 @@
 import type pg from 'pg';
 
 /**
- * What a database holds besides rows: every object, by name, with its rights. The role that superusers make is shared
+ * What a database holds besides rows: every object, by name, with its rights. The roles that superusers make are shared
  * with other databases of the cluster, and roles with eight digits at their end are those of tests that run beside.
  */
 export async function catalogueOf(db: pg.Client): Promise<string[]> {
@@ -16,7 +16,7 @@ export async function catalogueOf(db: pg.Client): Promise<string[]> {
 		union all select format('constraint %s on %s', conname, conrelid::regclass) from pg_constraint
 		union all select format('comment %s %s %s', classoid::regclass, objoid, description) from pg_description
 		union all select format('depend %s %s', classid::regclass, objid) from pg_shdepend where dbid = (select oid from pg_database where datname = current_database())
-		union all select format('role %s', rolname) from pg_roles where rolname not in ('rowcast_owner', 'rowcast_writer') and rolname !~ '_[0-9a-f]{8}$'
+		union all select format('role %s', rolname) from pg_roles where rolname not in ('rowcast_owner', 'rowcast_writer', 'rowcast_json') and rolname !~ '_[0-9a-f]{8}$'
 		union all select format('operator %s', oid::regoperator) from pg_operator
 		union all select format('setting %s %s', setdatabase, setconfig) from pg_db_role_setting
 		order by 1`);

@@ -37,7 +37,10 @@ export async function pending(client: pg.ClientBase): Promise<typeof FILES> {
 export async function migrate(client: pg.ClientBase): Promise<void> {
 	await checkServer(client);
 	for (const { sql, record } of await pending(client)) {
-		await client.query(sql);
+		await client.query(sql).catch((err) => {
+			// A role of its name, made by somebody else, and what to do about it.
+			throw err.code === '42710' && err.hint ? new StartError(`${err.message}. ${err.hint}`) : err;
+		});
 		await client.query(record);
 	}
 }

@@ -10,7 +10,7 @@ const PATIENCE_MS = 3_000;
 export const uninstall: Command = {
 	help: `Usage: rowcast uninstall [--dry-run] [--json]
 
-Removes Rowcast from the database: its triggers, a table at a time, then schema rowcast with the log in it, and the role
+Removes Rowcast from the database: its triggers, a table at a time, then schema rowcast with the log in it, and the roles
 that it made where a superuser installed it. Stop its servers first: they would install it again.
 
   --dry-run   print the SQL instead of running it
@@ -57,6 +57,9 @@ that it made where a superuser installed it. Stop its servers first: they would 
 		let failed = await runSteps(client, steps, {
 			done: (each) => flags.json || tell(`Left ${label(each)}`),
 			signal
+		});
+		client.on('notice', ({ message, detail }) => {
+			if (message?.startsWith('rowcast: ')) tell(`${message}: ${detail}`);
 		});
 		if (failed.length === 0) failed = await runSteps(client, [UNINSTALL], { done: () => {}, signal });
 		for (const { reason, ...table } of failed) tell(`Could not leave ${label(table)}: ${reason}`);
