@@ -69,18 +69,15 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.plain is 'Whether a value of this type is written as JSON without any function that somebody made: also one that is trusted() may raise an error.';
 
-create or replace function rowcast.check_row(r record, source oid) returns void
+create or replace function rowcast.check_row(type oid, source oid) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-	type oid;
 begin
-	execute 'select pg_typeof($1)' into type using r;
 	if type is distinct from (select reltype from pg_class where oid = source) then
 		raise exception 'this is no row of %', source::regclass using errcode = 'datatype_mismatch';
 	end if;
 end
 $$;
-comment on function rowcast.check_row is 'Raises an error where a row is not of the table by whose columns it is about to be written: its types might be anybody''s.';
+comment on function rowcast.check_row is 'Raises an error where a row''s type is not that of the table by whose columns it is about to be written: its values might be of anybody''s types.';
 
 create or replace function rowcast.ellipsis() returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -132,11 +129,13 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1
 set quote_all_identifiers = off set lc_monetary = 'C' as $$
 declare
+	type oid;
 	columns text;
 	value text;
 begin
 	if r is distinct from null and current_setting('transaction_isolation') = 'read committed' then
-		perform rowcast.check_row(r, source);
+		execute 'select pg_typeof($1)' into type using case when pg_column_size(r) is null then r end;
+		perform rowcast.check_row(type, source);
 		select string_agg(format('%s as %I', case when attgenerated = 'v' then rowcast.virtual_expression(source, attnum)
 			else quote_ident(attname) end, attname), ', ' order by attnum)
 		into columns from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
@@ -173,6 +172,7 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 set timezone = 'UTC' set datestyle = 'iso' set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1
 set quote_all_identifiers = off set lc_monetary = 'C' as $f$
 declare
+	type oid;
 	names text[];
 	types oid[];
 	columns text;
@@ -187,7 +187,9 @@ begin
 		return;
 	end if;
 	if current_setting('transaction_isolation') = 'read committed' then
-		perform rowcast.check_row(r, source);
+		-- A null of its type: the row itself would be copied.
+		execute 'select pg_typeof($1)' into type using case when pg_column_size(r) is null then r end;
+		perform rowcast.check_row(type, source);
 		select array_agg(attname order by attnum), array_agg(atttypid order by attnum) into names, types
 		from pg_attribute where attrelid = source and attnum > 0 and not attisdropped;
 	else

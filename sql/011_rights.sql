@@ -17,7 +17,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 		-- Read.
 		'{seq,between,tick_of,changes_of_row,field,field_with_care,field_by_token,compare,tables,watchable,trigger_state,watch_sql,
 		advance,step,begin_epoch,maintain,prune,index_leaf,note_gap,note_unsound,clock_jumped,
-		announce,announced,lock_references,append_references,referencing,is_special,base_type,trusted,plain,abbreviate}'::text[])
+		announce,announced,lock_references,append_references,referencing,named_columns,is_special,base_type,trusted,plain,abbreviate}'::text[])
 $$;
 comment on function rowcast.reading is 'What a role needs that runs a server or tail: to read, to make ticks, to keep the log, to announce references. Nothing by which it could have a function of its own run as another role.';
 
