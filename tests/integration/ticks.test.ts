@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import type { Change, Count } from '../../src/lib/protocol.ts';
 import { majors, useDatabase } from '../support/database.ts';
@@ -120,26 +121,28 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 	});
 });
 
+/** Whether the leader has the lock for which writers ring. */
+async function sleeping(db: pg.ClientBase): Promise<boolean> {
+	const { rows } = await db.query(
+		`select count(*)::int as n from pg_locks where locktype = 'advisory' and classid = 1920103279 and objid = 1`
+	);
+	return rows[0].n === 1;
+}
+
 test('what was being written when the leader went to sleep is shown without a ring, and without the safety poll', async () => {
 	const { url } = doorbellDatabase();
 	await withClients(url, 2, async ([db, writer]) => {
 		await db!.query('create table bell (id int primary key)');
 		const following = await follow(url);
-		const sleeping = async () =>
-			(
-				await db!.query(
-					`select count(*)::int as n from pg_locks where locktype = 'advisory' and classid = 1920103279 and objid = 1`
-				)
-			).rows[0].n === 1;
 		const latencies: number[] = [];
 		for (let id = 1; id <= 6; id++) {
 			// Awake: many changes.
-			for (let k = 0; k < 300 || (await sleeping()); k++)
+			for (let k = 0; k < 300 || (await sleeping(db!)); k++)
 				await db!.query('insert into bell values ($1)', [id * 10_000 + k]);
 			// Once all of that has its tick, one that finds the lock free, and has the newest xid of all.
 			await new Promise((resolve) => setTimeout(resolve, 100));
 			await writer!.query(`begin; insert into bell values (${id})`);
-			await eventually(sleeping, Boolean);
+			await eventually(() => sleeping(db!), Boolean);
 			await new Promise((resolve) => setTimeout(resolve, 300));
 			const committed = performance.now();
 			await writer!.query('commit');
@@ -150,6 +153,22 @@ test('what was being written when the leader went to sleep is shown without a ri
 		}
 		await following.close();
 		expect(latencies.toSorted((a, b) => a - b)[4], `${latencies.map(Math.round)}`).toBeLessThan(300);
+	});
+});
+
+test('who writes much is not asked to ring for as long as somebody else’s transaction keeps the leader from its sleep', async () => {
+	const { url } = doorbellDatabase();
+	await withClients(url, 2, async ([db, writer]) => {
+		await db!.query('create table thick (id int)');
+		const following = await follow(url);
+		await writer!.query('begin; insert into thick values (0)');
+		await eventually(() => sleeping(db!), Boolean);
+		let written = 0;
+		while (written < 10_000 && (await sleeping(db!)))
+			for (let k = 0; k < 100; k++, written++) await db!.query('insert into thick values (1)');
+		expect(written).toBeLessThan(10_000);
+		await writer!.query('commit');
+		await following.close();
 	});
 });
 

@@ -195,10 +195,9 @@ function leaderSteps(state: State, mistakes: Mistakes): [string, State][] {
 			else if (leader.mode === 'awake') {
 				steps.push(to('goes on', { at: 'wait' }));
 				steps.push(to('finds it quiet', { at: mistakes.barrierBeforeLock ? 'barrier' : 'lock' }));
-			} else if (leader.mode === 'settling')
-				steps.push(to('goes on', { at: 'wait', mode: leader.settled ? 'asleep' : 'settling' }));
-			else {
-				steps.push(to('stays asleep', { at: 'wait' }));
+			} else {
+				const mode = leader.mode === 'settling' && !leader.settled ? 'settling' : 'asleep';
+				steps.push(to('goes on', { at: 'wait', mode }));
 				steps.push(to('finds rings thick, and wakes', { at: 'wait', mode: 'awake' }, { lock: false }));
 			}
 			break;

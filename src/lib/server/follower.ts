@@ -283,8 +283,9 @@ export function makeFollower({
 				if (!started && !(starting && performance.now() < patience))
 					return fail(explain(err) ? new StartError(message, { cause: err }) : err);
 				log.warn({ err }, message);
-				// It was silent: the pool's connections are too.
-				if (err instanceof Error && /timeout/i.test(err.message)) breakAll(pool, err);
+				// It was silent: the pool's connections are too. (The database's own timeouts are of this one alone.)
+				if (err instanceof Error && !(err instanceof pg.DatabaseError) && /timeout/i.test(err.message))
+					breakAll(pool, err);
 				status.tell('disconnected', message);
 				const delay = RETRY_MS[Math.min(attempt++, RETRY_MS.length - 1)] as number;
 				await nap(delay * (0.75 + Math.random() / 2));

@@ -8,7 +8,7 @@
  *   settling ──► asleep    once every transaction has ended that was running when the lock was taken: it may have
  *                          found the lock free and will not ring. Until then ticks go on, every SETTLE_MS.
  *   asleep ──► asleep      a ring: tick at once. Else every SAFETY_MS, which forgives a bug.
- *   asleep ──► awake       rings come thick (NOTIFY takes a global lock at commit): releases the lock.
+ *   either ──► awake       rings come thick (NOTIFY takes a global lock at commit): releases the lock.
  *   any ──► dozing         no viewer anywhere: ticks every SAFETY_MS, lock released, nobody rings.
  *
  * A leader that dies releases its locks by dying: nobody rings into the void, and another server takes over.
@@ -75,7 +75,7 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 
 	function ring() {
 		rung = true;
-		if (mode === 'asleep') {
+		if (mode === 'settling' || mode === 'asleep') {
 			rings.push(performance.now());
 			if (rings.length > THICK_RINGS) rings.shift();
 		}
@@ -152,10 +152,10 @@ export function makeLeader({ client, viewers, ticked }: LeaderOptions): Leader {
 					// newest that has ended, and writers who have not may be beyond it.)
 					barrier = (await query('select pg_current_xact_id() as x')).x;
 				}
-			} else if (mode === 'settling') {
-				if (settled) mode = 'asleep';
 			} else if (ringsAreThick()) {
 				await awaken('awake');
+			} else if (mode === 'settling' && settled) {
+				mode = 'asleep';
 			}
 
 			if (mode === 'awake') await wait(silent && quiet ? SETTLE_MS : pace(cost, Number(changes)));

@@ -111,7 +111,7 @@ export function stoppable(pool: pg.Pool, signal: AbortSignal): pg.Pool {
 			signal.throwIfAborted();
 			return await client.query(config);
 		} catch (err) {
-			if (!(err instanceof pg.DatabaseError) && !signal.aborted) broken = err;
+			if (err instanceof pg.DatabaseError ? err.severity === 'FATAL' : !signal.aborted) broken = err;
 			throw err;
 		} finally {
 			signal.removeEventListener('abort', stop);
