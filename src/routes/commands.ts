@@ -156,7 +156,7 @@ export function actOf(event: KeyboardEvent, screen: Screen, dialogs: Dialogs): (
  */
 export function letGo(event: MouseEvent): void {
 	const pressed = (event.target as HTMLElement).closest<HTMLElement>('main :is(button, [type=checkbox])');
-	if (event.detail > 0 && !pressed?.closest('[role=tab], .film')) pressed?.blur();
+	if (event.detail > 0 && !pressed?.closest('[role=tab], .film, .detail, dialog')) pressed?.blur();
 }
 
 function focusFilter(): void {

@@ -1,7 +1,6 @@
 /** What a person does to the view. The address is the view: each of these writes an address, and that is shown. */
 
 import { goto } from '$app/navigation';
-import { page } from '$app/state';
 import { withOp, withTable, type How } from '$lib/choice';
 import { indexOf } from '$lib/lines';
 import { negated, withTerm } from '$lib/filter/edit';
@@ -35,16 +34,11 @@ export class Screen {
 		return () => stops.forEach((stop) => stop());
 	}
 
-	show(change: Partial<View>, replaceState = false, state: App.PageState = {}): void {
+	show(change: Partial<View>, replaceState = false): void {
 		// What is chosen of the changes is chosen to be seen, and not beneath a table.
 		const chosen = (['tables', 'without', 'ops', 'where'] as const).some((part) => part in change);
 		const view = { ...this.session.view, ...(chosen && { then: null }), ...change };
-		void goto(`/${formatView(view)}`, {
-			keepFocus: true,
-			noScroll: true,
-			replaceState,
-			state: replaceState ? $state.snapshot(page.state) : state
-		});
+		void goto(`/${formatView(view)}`, { keepFocus: true, noScroll: true, replaceState });
 	}
 
 	/** Opens a saved view, with the row that was open in it and where its playhead stood. */
@@ -60,10 +54,7 @@ export class Screen {
 		const { open } = session.ledger;
 		const { row } = session.view;
 		if (open?.seq === row?.seq && open?.tick === row?.tick) return;
-		const closed = formatView({ ...session.view, row: null });
-		// Opened and closed, a row leaves nothing to go Back through.
-		if (!open && page.state.closed === closed) return history.back();
-		this.show({ row: open && { tick: open.tick, seq: open.seq } }, row !== null, { closed });
+		this.show({ row: open && { tick: open.tick, seq: open.seq } }, row !== null);
 	}
 
 	choose(table: TableName | null, how: How): void {

@@ -2,7 +2,6 @@
 import AxeBuilder from '@axe-core/playwright';
 import { counter, expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
-const detail = 'Detail of a change';
 const ALT = { modifiers: ['Alt' as const] };
 
 test('Alt on the only table or op that is chosen leaves it out; a double click narrows once', async ({
@@ -94,23 +93,6 @@ test('five digits are counted exactly, and none is cut', async ({ page, rowcast,
 	const figure = (await counter(page, 'Book', 'DELETE').boundingBox())!;
 	expect(figure.x + figure.width).toBeLessThan(row.x + row.width);
 	expect(figure.y + figure.height).toBeLessThan(row.y + row.height);
-});
-
-test('rows that were opened and closed are no steps of Back', async ({ page, rowcast, db }) => {
-	void rowcast;
-	await open(page);
-	await insertBooks(db, 1, 2);
-	await table(page, 'Book').click();
-	await expect(lines(page)).toHaveCount(2);
-	for (const i of [0, 1, 0]) {
-		await openLine(lines(page).nth(i));
-		await expect(page).toHaveURL(/row=/);
-		await page.keyboard.press('Escape');
-		await expect(page).not.toHaveURL(/row=/);
-	}
-	await page.goBack();
-	await expect(page).not.toHaveURL(/table=/);
-	await expect(page.getByRole('complementary', { name: detail })).toHaveCount(0);
 });
 
 test('of a table that is dropped, the rest is shown', async ({ page, rowcast, db }) => {
