@@ -163,6 +163,19 @@ end
 $$;
 comment on function rowcast.note_unsound is 'Notes since when the triggers of a watched table are missing or were disabled: since the tick seen, or the newest that was kept. Once they are in place again, what lies between becomes a gap.';
 
+create or replace function rowcast.note_new(target regclass, seen bigint) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+	execute format('lock table only %s in share row exclusive mode', target);
+	-- What never had a row has missed none.
+	if (select sum(pg_relation_size(p.oid)) from (select target::oid union select relid from pg_partition_tree(target)) p(oid)) > 0 then
+		perform rowcast.register(target);
+		perform rowcast.note_unsound(target, seen);
+	end if;
+end
+$$;
+comment on function rowcast.note_new is 'Before watch(): a table that was not watched at the tick seen, but should have been. Where it has had rows, what lies between becomes a gap.';
+
 create or replace function rowcast.watch_sql(target regclass) returns table (run text, undo text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -297,10 +310,11 @@ begin
 		when 'max_log' then perform setting_value::bigint;
 		when 'retention' then perform setting_value::interval;
 		when 'max_value' then perform setting_value::int;
+		when 'watch_new' then perform setting_value::boolean;
 		else raise exception 'there is no setting %', setting_name using hint = 'See table rowcast.setting.';
 	end case;
 	update rowcast.setting set value = setting_value where name = setting_name and value <> setting_value;
-	if found then
+	if found and setting_name <> 'watch_new' then
 		perform rowcast.write_capture();
 	end if;
 end

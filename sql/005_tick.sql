@@ -180,6 +180,9 @@ end
 $$;
 comment on function rowcast.clock_jumped is 'Shifts the times by which writers move on and the log is pruned, so that it ages by the time that has passed. led: a server led throughout, so that rowcast.capture() turned nothing away for its age. Called by the leader.';
 
+alter table rowcast.relation add column if not exists gone bigint;
+comment on column rowcast.relation.gone is 'The newest tick when the table was first found to be gone.';
+
 create or replace function rowcast.prune() returns boolean
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off set lock_timeout = '50ms' as $$
@@ -206,6 +209,11 @@ begin
 	perform rowcast.drop_row_index(old.slot);
 	update rowcast.leaf set opened_at = null, closed_at = null, closed_tick = null where slot = old.slot;
 	update rowcast.state set oldest = greatest(oldest, last_tick);
+	-- Tables that are gone go with the last changes that may name them.
+	delete from rowcast.relation r using rowcast.state s where r.gone < s.oldest
+		and not exists (select from rowcast.tick_count c where c.relation = r.id and c.tick > s.oldest);
+	update rowcast.relation r set gone = (select max(n) from rowcast.tick) where gone is null
+		and not exists (select from pg_class c where c.oid = r.oid);
 	perform rowcast.write_capture();  -- there is more room now
 	return true;
 end

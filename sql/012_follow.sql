@@ -1,4 +1,4 @@
--- Rowcast 012: which columns are redacted; those that are added or renamed, from their first value on.
+-- Rowcast 012: which columns are redacted; those that are added or renamed, and tables that are made, from their first value on.
 begin;
 set local client_min_messages = warning;
 set local standard_conforming_strings = on;
@@ -45,8 +45,13 @@ $$;
 comment on function rowcast.note_names is 'Follows tables and redacted columns that were renamed: one table, or all. Part of maintain().';
 
 create or replace function rowcast.find_by_name() returns void
-language sql security definer set search_path = pg_catalog, pg_temp as $$
-	update rowcast.relation set oid = (4294967295 - id)::bigint::oid;  -- no two may meet on the way
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	-- The last that had a name. Those that were not found before, either, have the oids that they are given here.
+	newest int[] := array(select distinct on (schema, name) id from rowcast.relation
+		order by schema, name, oid = (4294967295 - id)::oid, oid desc);
+begin
+	update rowcast.relation set oid = (4294967295 - id)::oid;  -- no two may meet on the way
 	update rowcast.relation r
 	set oid = w.oid, redacted = array(select a.attnum::int from pg_attribute a
 		where a.attrelid = w.oid and a.attnum > 0 and not a.attisdropped and (a.attname = any (r.redacted_names)
@@ -55,7 +60,8 @@ language sql security definer set search_path = pg_catalog, pg_temp as $$
 				select from pg_attribute f where f.attrelid = w.oid and f.attname = n and f.attnum > 0)))
 		order by a.attnum)
 	from rowcast.watchable() w
-	where r.id = (select max(o.id) from rowcast.relation o where (o.schema, o.name) = (w.schema, w.name))
+	where r.id = any (newest) and (r.schema, r.name) = (w.schema, w.name);
+end
 $$;
 comment on function rowcast.find_by_name is 'Finds the watched tables and redacted columns by name, where a dump was restored: their oids and numbers are others. Where a redacted column is not found, all of its table are redacted. Part of begin_epoch().';
 
@@ -103,6 +109,9 @@ declare
 	arguments text[];
 	ids int[] := array[r.id];
 begin
+	-- Attached just now, with a trigger of its own: what it records is its parent's.
+	perform rowcast.make_triggers(target, null, array[r.id::text], false) from pg_trigger o join pg_trigger c using (tgrelid)
+	where o.tgrelid = target and o.tgname = '!rowcast_' || r.id and o.tgparentid = 0 and c.tgname ~ '^!rowcast' and c.tgparentid <> 0;
 	if fresh and r.id is null or coalesce(r.redacted, '{}') || rowcast.named_columns(target) = '{}' then
 		return;
 	end if;
@@ -118,8 +127,9 @@ begin
 			array(select attname from pg_attribute where attrelid = target and attnum > 0 and not attisdropped)::text, '{}', 'virtual'];
 		if r.id is null then
 			-- Perhaps watched since the snapshot. The sequence tells of numbers that it does not show.
-			ids := array(select n from rowcast.relation_id_seq s, generate_series(
-				greatest((select max(id) + 1 from rowcast.relation), s.last_value - 1000), s.last_value) n);
+			ids := array(select n::int from rowcast.relation_id_seq s, generate_series(
+				greatest((select max(id) + 1 from rowcast.relation where id <= s.last_value), s.last_value - 1000), s.last_value) n)
+				|| case when target::bigint < 2147483648 then array[target::bigint::int] else '{}' end;
 		end if;
 	elsif not r.watched then
 		return;
@@ -129,25 +139,44 @@ begin
 		continue when exists (select from pg_trigger t where t.tgrelid = target and t.tgargs = (
 			select string_agg(convert_to(a, getdatabaseencoding()) || decode('00', 'hex'), '' order by n)
 			from unnest(arguments) with ordinality u(a, n)));
-		-- Takes no lock that the migration has not: a table that is renamed leaves its partitions alone.
-		if exists (select target as oid union select relid from pg_partition_tree(target) except
-			select relation from pg_locks where pid = pg_backend_pid() and mode = 'AccessExclusiveLock' and granted
-				and database = (select oid from pg_database where datname = current_database()))
-		then
-			raise warning 'rowcast: % is redacted once a server has looked at it', target::regclass;
-		else
-			perform rowcast.renew_trigger(target, (
-				-- Those for small values do not look for what is redacted.
-				select replace(proname, '_small', '') from pg_proc where oid = rowcast.capture_of(target)), arguments);
-		end if;
+		perform rowcast.make_triggers(target, (
+			-- Those for small values do not look for what is redacted.
+			select replace(proname, '_small', '') from pg_proc where oid = rowcast.capture_of(target)), arguments, false);
 	end loop;
 end
 $$;
-comment on function rowcast.follow_table is 'Redacts the named_columns() of a table that a migration has just altered, and tells its trigger. Touches nothing that is not this table''s, so that migrations wait neither for each other nor for a server. Part of follow_columns().';
+comment on function rowcast.follow_table is 'Redacts the named_columns() of a table that a migration has just altered, and tells its trigger. Touches nothing that is not this table''s, so that migrations wait neither for each other nor for a server. Part of follow_schema().';
 
-create or replace function rowcast.follow_columns() returns event_trigger
+insert into rowcast.setting values
+	('watch_new', 'off', 'on: tables that are made are watched from their first row on, where a superuser installed') on conflict do nothing;
+
+create or replace function rowcast.watch_new(target oid) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	-- Its oid for a number: nextval() would change what the application's lastval() returns.
+	insert into rowcast.relation (id, oid, schema, name) overriding system value
+	select w.oid::bigint::int, w.oid, w.schema, w.name from rowcast.watchable() w
+	where w.oid = target and w.oid::bigint < 2147483648 on conflict do nothing;
+	if found then
+		perform rowcast.redact_new(target);
+		perform rowcast.make_triggers(target, (select proname from pg_proc where oid = rowcast.capture_of(target)), rowcast.trigger_arguments(target), true);
+	end if;
+exception when others then
+	raise warning 'rowcast: % is recorded once a server has looked at it (%)', target::regclass, sqlstate;
+end
+$$;
+comment on function rowcast.watch_new is 'Watches a table that was just made. What is not watched by it, the next look of a server does. Part of follow_schema().';
+
+create or replace function rowcast.follow_schema() returns event_trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '50ms' as $$
 begin
+	if tg_tag ~ '^(CREATE|SELECT)' then
+		-- Triggers on the tables of an extension would be part of it: those are left to a server.
+		perform rowcast.watch_new(objid) from pg_event_trigger_ddl_commands()
+		where object_type = 'table' and schema_name <> 'pg_temp' and not in_extension
+			and (select value from rowcast.setting where name = 'watch_new') = 'on';
+		return;
+	end if;
 	perform rowcast.follow_table(t.oid) from (
 		with recursive t as (
 			select objid as oid from pg_event_trigger_ddl_commands() where classid = 'pg_class'::regclass
@@ -165,20 +194,23 @@ exception when others then
 	raise warning 'rowcast: columns that were added may not be redacted at once (%)', sqlstate;
 end
 $$;
-comment on function rowcast.follow_columns is 'The event trigger''s function: redacts columns that are added or renamed, in the same transaction, of the table, its descendants and the tables of a type. Never fails the command.';
-revoke all on function rowcast.follow_columns from public;
+comment on function rowcast.follow_schema is 'The event trigger''s function: watches tables that are made, where all are watched, and redacts columns that are added or renamed, in the same transaction, of the table, its descendants and the tables of a type. Never fails the command.';
+revoke all on function rowcast.follow_schema from public;
 
 do $$ begin perform rowcast.close_functions(); end $$;
 reset role;
 do $$
 begin
 	if (select rolsuper from pg_roles where rolname = current_user) then
+		drop event trigger if exists rowcast_follow_columns;  -- of versions before
+		drop function if exists rowcast.follow_columns(), rowcast.renew_trigger(regclass, name, text[]);
 		-- The superuser's, because only the owner of a table may make its triggers. It reads no table of Rowcast's and calls
 		-- none of its functions, which rowcast_owner could replace.
-		create or replace function rowcast.renew_trigger(target regclass, capture name, arguments text[]) returns void
+		create or replace function rowcast.make_triggers(target regclass, capture name, arguments text[], is_new boolean) returns void
 		language plpgsql security definer set search_path = pg_catalog, pg_temp set client_min_messages = warning as $f$
 		declare
 			trigger_name text := '!rowcast_' || arguments[1]::int;
+			truncate_name text := '!rowcast_truncate_' || arguments[1]::int;
 			tables oid[] := array(select target::oid union select relid from pg_partition_tree(target));
 			-- As it was, so that what was disabled is told.
 			enabling text[] := array(select format('alter table only %s %s trigger %I', tgrelid::regclass,
@@ -186,20 +218,45 @@ begin
 				from pg_trigger where tgrelid = any (tables) and tgname = trigger_name);
 			statement text;
 		begin
-			execute format('drop trigger %I on %s', trigger_name, target);
+			if not is_new then
+				-- Takes no lock that the migration has not: a table that is renamed leaves its partitions alone.
+				if exists (select unnest(tables) except select relation from pg_locks
+					where pid = pg_backend_pid() and mode = 'AccessExclusiveLock' and granted
+						and database = (select oid from pg_database where datname = current_database()))
+				then
+					raise warning 'rowcast: % is recorded as before until a server has looked at it', target;
+					return;
+				end if;
+				execute format('drop trigger %I on %s', trigger_name, target);
+				if capture is null then
+					return;
+				end if;
+			elsif not exists (select from pg_event_trigger_ddl_commands() where objid = target and command_tag ~ '^(CREATE|SELECT)') then
+				raise exception '% is not new', target;
+			end if;
 			execute format('create trigger %I after insert or update or delete on %s for each row execute function rowcast.%I(%s)',
 				trigger_name, target, capture, (select string_agg(quote_literal(a), ', ' order by n) from unnest(arguments) with ordinality u(a, n)));
 			execute format('comment on trigger %I on %s is %L', trigger_name, target,
 				'Rowcast records changed rows. Remove with rowcast.unwatch().');
-			foreach statement in array case when enabling = '{}' then array[format('alter table only %s enable always trigger %I', target, trigger_name)]
-				else enabling end
-			loop
+			if is_new then
+				execute format('create trigger %I after truncate on %s for each statement execute function rowcast.capture_truncate(%s)',
+					truncate_name, target, arguments[1]::int);
+				execute format('comment on trigger %I on %s is %L', truncate_name, target,
+					'Rowcast records truncation. Remove with rowcast.unwatch().');
+				enabling := array[format('alter table only %1$s enable always trigger %2$I, enable always trigger %3$I', target, trigger_name, truncate_name)];
+			elsif enabling = '{}' then
+				enabling := array[format('alter table only %s enable always trigger %I', target, trigger_name)];
+			end if;
+			foreach statement in array enabling loop
 				execute statement;
 			end loop;
 		exception
 			when undefined_object then
 				null;  -- not watched
 			when others then
+				if is_new then
+					raise;
+				end if;
 				-- Its events are still to fire, as a rename allows. Rather nothing than a value that is to be redacted: a server
 				-- that finds the trigger disabled tells a gap.
 				update pg_trigger set tgenabled = 'D' where tgrelid = any (tables) and tgname = trigger_name
@@ -210,16 +267,17 @@ begin
 				end if;
 		end
 		$f$;
-		comment on function rowcast.renew_trigger is 'Makes the row trigger of a table anew with other arguments, where it has one. Part of follow_table(): for rowcast_owner, which has no right to that.';
-		revoke all on function rowcast.renew_trigger from public;
-		grant execute on function rowcast.renew_trigger to rowcast_owner;
-		-- The tags under which PostgreSQL renames a column of a table, too.
-		drop event trigger if exists rowcast_follow_columns;
-		create event trigger rowcast_follow_columns on ddl_command_end
-			when tag in ('ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER SEQUENCE')
-			execute function rowcast.follow_columns();
-		alter event trigger rowcast_follow_columns enable always;
-		comment on event trigger rowcast_follow_columns is 'Rowcast redacts columns that are added. Removed by rowcast.uninstall().';
+		comment on function rowcast.make_triggers is 'Makes the triggers of a table that is_new; of another its row trigger anew, with other arguments, where it has one; drops that where capture is null. For rowcast_owner, which has no right to that: part of watch_new() and follow_table().';
+		revoke all on function rowcast.make_triggers from public;
+		grant execute on function rowcast.make_triggers to rowcast_owner;
+		drop event trigger if exists rowcast_follow_schema;
+		-- The tags under which PostgreSQL makes tables and renames their columns, too.
+		create event trigger rowcast_follow_schema on ddl_command_end
+			when tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA',
+				'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER SEQUENCE')
+			execute function rowcast.follow_schema();
+		alter event trigger rowcast_follow_schema enable always;
+		comment on event trigger rowcast_follow_schema is 'Rowcast watches tables that are made and redacts columns that are added. Removed by rowcast.uninstall().';
 	end if;
 end
 $$;

@@ -66,7 +66,7 @@ describe.skipIf(systemMajors().length === 0)('a dump that is restored', () => {
 				`select rowcast.begin_epoch(), rowcast.redact('noted', 'secret'), rowcast.redact('missed', 'secret')`
 			);
 			await db.query(`alter table noted rename secret to renamed; alter table noted rename to noted_well;
-				alter event trigger rowcast_follow_columns disable; alter table missed rename secret to renamed`);
+				alter event trigger rowcast_follow_schema disable; alter table missed rename secret to renamed`);
 		});
 		await promisify(exec)(
 			`${bin}/pg_dump -d "${source().url}" | ${bin}/psql -q -v ON_ERROR_STOP=1 -d "${target().url}"`

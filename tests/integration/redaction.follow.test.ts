@@ -132,16 +132,19 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))(
 					`create table mine (id int); grant usage on schema app to public; set role rowcast_owner`
 				);
 				await expect(
-					a.query(`create or replace function rowcast.renew_trigger(target regclass, capture name, arguments text[]) returns void
+					a.query(`create or replace function rowcast.make_triggers(target regclass, capture name, arguments text[], is_new boolean) returns void
 						language sql as ''`)
 				).rejects.toThrow('must be owner');
-				await a.query(`select rowcast.renew_trigger('app.mine', 'capture', '{1}')`);
+				await a.query(`select rowcast.make_triggers('app.mine', 'capture', '{1}', false)`);
+				await expect(
+					a.query(`select rowcast.make_triggers('app.mine', 'capture', '{1}', true)`)
+				).rejects.toThrow('event trigger function');
 				await a.query('reset role');
 				expect((await a.query(`select from pg_trigger where tgrelid = 'mine'::regclass`)).rowCount).toBe(0);
 				await a.query('set role pg_monitor');
-				await expect(a.query(`select rowcast.renew_trigger('app.a', 'capture', '{1}')`)).rejects.toThrow(
-					'permission denied'
-				);
+				await expect(
+					a.query(`select rowcast.make_triggers('app.a', 'capture', '{1}', true)`)
+				).rejects.toThrow('permission denied');
 				await a.query('reset role');
 			});
 		});

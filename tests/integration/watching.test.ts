@@ -58,6 +58,87 @@ describe.each(majors())('with watch all on PostgreSQL %i', (major) => {
 		});
 	});
 
+	test('a table is recorded from its first row on, in whatever way it is made, also where it does not last', async () => {
+		const { url } = database();
+		await withClient(url, async (db) => {
+			const following = await follow(url, { redact: [{ schema: '*', table: '*', column: 'pin' }] });
+			const one = async (sql: string) => Object.values((await db.query(sql)).rows[0])[0];
+			await db.query('create temp sequence mine; create schema born');
+			await db.query(`select nextval('mine')`);
+			await db.query(`begin; create table born.plain (id serial primary key, pin text); insert into born.plain values (7, 'CANARY');
+				create table born.copied as select 7 as id; update born.copied set id = 8;
+				select 7 as id into born.chosen; truncate born.chosen; select lastval()`);
+			expect(await one('select lastval()'), 'as if nothing had drawn a number').toBe('1');
+			await db.query(`create table born.parts (id int) partition by range (id);
+				create table born.part partition of born.parts default; insert into born.parts values (7);
+				create temp table passing (id int); insert into passing values (7);
+				create unlogged table born.light (id int); insert into born.light values (7);
+				create table born.brief (id int); insert into born.brief values (7); drop table born.brief; commit`);
+			await db.query(`create schema told create table inner_one (id int)`);
+			await db.query(`insert into told.inner_one values (7)`);
+			await told(following, 'the last', (now) => changesOf(now, 'inner_one').length === 1);
+			const changes = following.ticks.flatMap(({ changes }) => changes);
+			expect(changes.map(({ table, op, after }) => `${op} ${table} ${after}`).sort()).toEqual([
+				'INSERT brief {"id":7}',
+				'INSERT inner_one {"id":7}',
+				'INSERT light {"id":7}',
+				'INSERT parts {"id":7}',
+				'INSERT plain {"id":7,"pin":"[redacted]"}',
+				'TRUNCATE chosen null',
+				'UPDATE copied {"id":8}'
+			]);
+			await told(following, 'them', (now) => table(now, 'inner_one')?.watched === true);
+			const { rows } = await db.query(`select name from rowcast.tables() where state <> 'watched'`);
+			expect(rows).toEqual([]);
+			expect(following.gaps).toEqual([]);
+			await following.close();
+			await db.query('drop schema born, told cascade');
+		});
+	});
+
+	test('a table that no event trigger tells of is watched within 5 s; only where it had rows by then, a gap is told', async () => {
+		const { url } = database();
+		await withClient(url, async (db) => {
+			const following = await follow(url);
+			await db.query(
+				'alter event trigger rowcast_follow_schema disable; create table late (id int primary key)'
+			);
+			await told(following, 'the table', (now) => table(now, 'late')?.watched === true);
+			const { tick } = following.ticks.at(-1) ?? { tick: 0n };
+			await db.query('create table later (id int primary key); insert into later values (1)');
+			await told(following, 'the gap', ({ gaps }) => gaps.length > 0);
+			await db.query('insert into later values (2)');
+			await told(following, 'its change', (now) => changesOf(now, 'later').length === 1);
+			expect(following.gaps).toHaveLength(1);
+			expect(following.gaps[0]).toMatchObject({ reason: 'capture' });
+			expect(BigInt(following.gaps[0]!.after)).toBeGreaterThanOrEqual(tick);
+			expect(BigInt(following.gaps[0]!.until)).toBeLessThanOrEqual(following.ticks.at(-1)!.tick);
+			await following.close();
+			await db.query('drop table late, later; alter event trigger rowcast_follow_schema enable always');
+		});
+	});
+
+	test('a table that is gone is forgotten once the log has none of its changes', async () => {
+		const { url } = database();
+		await withClient(url, async (db) => {
+			await (await follow(url)).close();
+			const known = async () =>
+				(await db.query(`select from rowcast.relation where name = 'fleeting'`)).rowCount;
+			await db.query('create table fleeting (id int); insert into fleeting values (1); drop table fleeting');
+			await db.query('create table staying (id int)');
+			for (let pruned = 0; pruned < 2; pruned++) {
+				expect(await known()).toBe(1);
+				await db.query('insert into staying values (1)');
+				await db.query('select rowcast.advance()');
+				await db.query('select rowcast.rotate()');
+				while (!(await db.query('select rowcast.prune() as done')).rows[0].done);
+			}
+			expect(await known()).toBe(0);
+			expect((await db.query(`select from rowcast.relation where name = 'staying'`)).rowCount).toBe(1);
+			await db.query('drop table staying');
+		});
+	});
+
 	test('what is written right behind a rename has the new names, of the table, its schema and its key', async () => {
 		const { url } = database();
 		await withClient(url, async (db) => {

@@ -34,7 +34,12 @@ export async function watchConfigured(
 		const { rows } = await client.query(
 			`select has_function_privilege('rowcast.set_redaction(jsonb)', 'execute') as may`
 		);
-		if (rows[0].may) await client.query('select rowcast.set_redaction($1)', [JSON.stringify(redact)]);
+		if (rows[0].may) {
+			await client.query(`select rowcast.set_redaction($1), rowcast.configure('watch_new', $2)`, [
+				JSON.stringify(redact),
+				watch === 'all' ? 'on' : 'off'
+			]);
+		}
 	}
 	const named = Array.isArray(watch) ? watch : [];
 	for (const missing of named.filter((each) => !tables.some((table) => nameOf(table) === nameOf(each)))) {
@@ -59,6 +64,8 @@ export async function watchConfigured(
 					[table.oid, columns.map(({ column }) => column)]
 				);
 			}
+			if (due && table.state === 'not watched' && seen !== undefined)
+				await client.query('select rowcast.note_new($1::oid, $2)', [table.oid, seen]);
 			if (due) await client.query('select rowcast.watch($1::oid)', [table.oid]);
 			await client.query('commit');
 			catalog.problems.delete(nameOf(table));
