@@ -25,7 +25,7 @@ beforeAll(async () => {
 	});
 	await withClient(database().url, async (client) => {
 		await client.query(
-			`insert into "Book" values (1, '=cmd|calc', -5), (2, 'two "quoted", lines' || chr(10) || '日本', 0.10), (3, null, null)`
+			`insert into "Book" values (1, '=cmd|calc', -5), (2, 'two "quoted", lines' || chr(10) || '日本', 0.10), (3, '', null)`
 		);
 		await client.query(`update "Book" set price = 9007199254740993 where id = 2`);
 		await client.query(`insert into stock select generate_series(1, 2500)`);
@@ -89,6 +89,7 @@ test('CSV can be opened in a spreadsheet', async () => {
 	expect(text).toContain(`,1,,'=cmd|calc,,-5\r\n`);
 	expect(text).toContain(`,2,,"two ""quoted"", lines\n日本",,0.10\r\n`);
 	expect(text).toContain(',0.10,9007199254740993\r\n');
+	expect(text, 'the empty text, and null').toContain(',,3,,"",,\r\n');
 	expect(text.match(/\r\n/g)!.length).toBe(5);
 });
 

@@ -175,12 +175,12 @@ function csv(table: TableInfo | undefined): Writer {
 	const head = [...COLUMNS, ...names.flatMap((name) => [`before.${name}`, `after.${name}`])];
 	const write = (entry: Entry) => {
 		if (isGap(entry))
-			return line(['', `${entry.after}-${entry.until}`, '', '', '', '', `GAP (${entry.reason})`]);
+			return line([null, `${entry.after}-${entry.until}`, null, null, null, null, `GAP (${entry.reason})`]);
 		const rows = [entry.before, entry.after].map((row) => valuesOf(row));
 		return line([
 			...COLUMNS.map((column) => {
-				const value = entry[column] ?? '';
-				return typeof value === 'string' ? value : JSON.stringify(value);
+				const value = entry[column] ?? null;
+				return typeof value === 'string' || value === null ? value : JSON.stringify(value);
 			}),
 			...names.flatMap((name) => rows.map((row) => valueOf(row.get(name))))
 		]);
@@ -188,12 +188,17 @@ function csv(table: TableInfo | undefined): Writer {
 	return { head: line(head), write: (entries) => entries.map(write).join(''), tail: '' };
 }
 
-const valueOf = (text: string | undefined) => (text === undefined || text === 'null' ? '' : plain(text));
+const valueOf = (text: string | undefined) => (text === undefined || text === 'null' ? null : plain(text));
 
-const line = (cells: string[]) => `${cells.map(cell).join(',')}\r\n`;
+const line = (cells: (string | null)[]) => `${cells.map(cell).join(',')}\r\n`;
 
-/** A text that a spreadsheet would take for a formula gets an apostrophe before it; a number is none. */
-function cell(text: string): string {
+/**
+ * Null is nothing at all and the empty text is "", as PostgreSQL's COPY writes and reads them. A text that a spreadsheet
+ * would take for a formula gets an apostrophe before it; a number is none.
+ */
+function cell(text: string | null): string {
+	if (text === null) return '';
+	if (text === '') return '""';
 	const guarded = /^[=+\-@\t\r]/.test(text) && !isNumber(text) ? `'${text}` : text;
 	return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
 }
