@@ -19,7 +19,11 @@ const stamp = new Intl.DateTimeFormat(undefined, {
 const minute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const date = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const month = new Intl.DateTimeFormat(undefined, { month: 'short', year: 'numeric' });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
+const day = new Intl.DateTimeFormat(undefined, {
+	dateStyle: 'short',
+	timeStyle: 'medium',
+	hourCycle: 'h23'
+});
 const dayClock = new Intl.DateTimeFormat(undefined, {
 	day: 'numeric',
 	month: 'short',
@@ -28,7 +32,7 @@ const dayClock = new Intl.DateTimeFormat(undefined, {
 	second: '2-digit',
 	hourCycle: 'h23'
 });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long', hourCycle: 'h23' });
 
 /** `1,204`. */
 export function count(rows: number): string {
