@@ -209,9 +209,11 @@ begin
 	perform rowcast.drop_row_index(old.slot);
 	update rowcast.leaf set opened_at = null, closed_at = null, closed_tick = null where slot = old.slot;
 	update rowcast.state set oldest = greatest(oldest, last_tick);
-	-- Tables that are gone go with the last changes that may name them.
+	-- Tables that are gone go with the last changes that may name them; but for some, which viewers may still ask for.
 	delete from rowcast.relation r using rowcast.state s where r.gone < s.oldest
-		and not exists (select from rowcast.tick_count c where c.relation = r.id and c.tick > s.oldest);
+		and not exists (select from pg_class c where c.oid = r.oid)
+		and not exists (select from rowcast.tick_count c where c.relation = r.id and c.tick > s.oldest)
+		and r.id not in (select id from rowcast.relation where gone is not null order by gone desc limit 1000);
 	update rowcast.relation r set gone = (select max(n) from rowcast.tick) where gone is null
 		and not exists (select from pg_class c where c.oid = r.oid);
 	perform rowcast.write_capture();  -- there is more room now

@@ -53,7 +53,7 @@ declare
 begin
 	update rowcast.relation set oid = (4294967295 - id)::oid;  -- no two may meet on the way
 	update rowcast.relation r
-	set oid = w.oid, redacted = array(select a.attnum::int from pg_attribute a
+	set oid = w.oid, gone = null, redacted = array(select a.attnum::int from pg_attribute a
 		where a.attrelid = w.oid and a.attnum > 0 and not a.attisdropped and (a.attname = any (r.redacted_names)
 			-- One was renamed since the names were noted: it may be any.
 			or exists (select from unnest(r.redacted_names) n where not exists (
@@ -101,6 +101,31 @@ end
 $$;
 comment on function rowcast.set_redaction is 'Says which columns are to be redacted: [{"schema", "table", "column"}], * for every name. Columns that are added later are redacted at once where a superuser installed, else with the next look of a server. Triggers that there are know it once watch() has made them anew.';
 
+create or replace function rowcast.follow_triggers(target oid) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	r rowcast.relation := (select o from rowcast.relation o where o.watched
+		and o.oid = coalesce((select pg_partition_root(oid) from pg_class where oid = target and relispartition), target));
+	stranger text;
+begin
+	-- A partition has PostgreSQL's clone of the trigger for rows, and of that for truncation nothing.
+	if r.oid <> target and not exists (select from pg_trigger where tgrelid = target and tgname = '!rowcast_truncate_' || r.id) then
+		perform rowcast.make_triggers(target, null, array[r.id::text], true);
+	end if;
+	-- Of the table before it was attached, or of a table that was dropped and comes back from its dump: would record twice.
+	for stranger in select distinct substring(t.tgname from '\d+$') from pg_trigger t
+		where t.tgrelid = target and t.tgparentid = 0 and t.tgenabled <> 'D' and t.tgname ~ '^!rowcast_(truncate_)?\d+$'
+			and substring(t.tgname from '\d+$') <> r.id::text
+			and exists (select from pg_trigger o where o.tgrelid = target and o.tgname = '!rowcast_' || r.id)
+	loop
+		perform rowcast.make_triggers(target, null, array[stranger], false);
+	end loop;
+exception when others then
+	raise warning 'rowcast: the triggers of % are put right once a server has looked at it (%)', target::regclass, sqlstate;
+end
+$$;
+comment on function rowcast.follow_triggers is 'Has a table that was made, attached or restored recorded once: by the triggers of its number, or of its parent''s. Part of follow_schema().';
+
 create or replace function rowcast.follow_table(target oid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -109,18 +134,18 @@ declare
 	arguments text[];
 	ids int[] := array[r.id];
 begin
-	-- Attached just now, with a trigger of its own: what it records is its parent's.
-	perform rowcast.make_triggers(target, null, array[r.id::text], false) from pg_trigger o join pg_trigger c using (tgrelid)
-	where o.tgrelid = target and o.tgname = '!rowcast_' || r.id and o.tgparentid = 0 and c.tgname ~ '^!rowcast' and c.tgparentid <> 0;
 	if fresh and r.id is null or coalesce(r.redacted, '{}') || rowcast.named_columns(target) = '{}' then
 		return;
 	end if;
-	begin
-		perform rowcast.redact_new(target), rowcast.note_names(target);
-		arguments := rowcast.trigger_arguments(target);
-	exception when others then
-		null;  -- somebody else has the row, for longer than a migration is to wait; or it is newer than the snapshot
-	end;
+	-- Two serializable migrations that both write there would not both come about.
+	if current_setting('transaction_isolation') <> 'serializable' then
+		begin
+			perform rowcast.redact_new(target), rowcast.note_names(target);
+			arguments := rowcast.trigger_arguments(target);
+		exception when others then
+			null;  -- somebody else has the row, for longer than a migration is to wait; or it is newer than the snapshot
+		end;
+	end if;
 	if arguments is null then
 		-- Every column then, also those that the snapshot does not show, and by the careful way.
 		arguments := array[r.id::text, array(select generate_series(1, 1600))::text,
@@ -156,7 +181,9 @@ begin
 	-- Its oid for a number: nextval() would change what the application's lastval() returns.
 	insert into rowcast.relation (id, oid, schema, name) overriding system value
 	select w.oid::bigint::int, w.oid, w.schema, w.name from rowcast.watchable() w
-	where w.oid = target and w.oid::bigint < 2147483648 on conflict do nothing;
+	where w.oid = target and w.oid::bigint < 2147483648 and (select value from rowcast.setting where name = 'watch_new') = 'on'
+		and current_setting('transaction_isolation') <> 'serializable'  -- as in follow_table()
+	on conflict do nothing;
 	if found then
 		perform rowcast.redact_new(target);
 		perform rowcast.make_triggers(target, (select proname from pg_proc where oid = rowcast.capture_of(target)), rowcast.trigger_arguments(target), true);
@@ -168,16 +195,23 @@ $$;
 comment on function rowcast.watch_new is 'Watches a table that was just made. What is not watched by it, the next look of a server does. Part of follow_schema().';
 
 create or replace function rowcast.follow_schema() returns event_trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '50ms' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '50ms'
+-- What returns a set is taken to have 1,000 rows: catalogues were read whole, 1 ms for each command.
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
 begin
-	if tg_tag ~ '^(CREATE|SELECT)' then
+	if tg_tag = 'CREATE TRIGGER' then
+		perform rowcast.follow_triggers(t.tgrelid) from pg_event_trigger_ddl_commands() c join pg_trigger t on t.oid = c.objid
+		where t.tgname ~ '^!rowcast_' and exists (select from pg_trigger o where o.tgrelid = t.tgrelid
+			and o.tgname ~ '^!rowcast_' and substring(o.tgname from '\d+$') <> substring(t.tgname from '\d+$'));
+		return;
+	elsif tg_tag ~ '^(CREATE|SELECT)' then
 		-- Triggers on the tables of an extension would be part of it: those are left to a server.
-		perform rowcast.watch_new(objid) from pg_event_trigger_ddl_commands()
-		where object_type = 'table' and schema_name <> 'pg_temp' and not in_extension
-			and (select value from rowcast.setting where name = 'watch_new') = 'on';
+		perform case when c.relispartition then rowcast.follow_triggers(c.oid) else rowcast.watch_new(c.oid) end
+		from pg_event_trigger_ddl_commands() d join pg_class c on d.classid = 'pg_class'::regclass and c.oid = d.objid
+		where d.object_type = 'table' and d.schema_name <> 'pg_temp' and not d.in_extension;
 		return;
 	end if;
-	perform rowcast.follow_table(t.oid) from (
+	perform rowcast.follow_table(t.oid), rowcast.follow_triggers(t.oid) from (
 		with recursive t as (
 			select objid as oid from pg_event_trigger_ddl_commands() where classid = 'pg_class'::regclass
 			union
@@ -191,7 +225,7 @@ begin
 		)
 		select oid from t) t;
 exception when others then
-	raise warning 'rowcast: columns that were added may not be redacted at once (%)', sqlstate;
+	raise warning 'rowcast: what this command made or altered is put right once a server has looked at it (%)', sqlstate;
 end
 $$;
 comment on function rowcast.follow_schema is 'The event trigger''s function: watches tables that are made, where all are watched, and redacts columns that are added or renamed, in the same transaction, of the table, its descendants and the tables of a type. Never fails the command.';
@@ -218,34 +252,45 @@ begin
 				from pg_trigger where tgrelid = any (tables) and tgname = trigger_name);
 			statement text;
 		begin
-			if not is_new then
+			if capture is null and not is_new then
+				-- Whoever restores a dump enables and comments the triggers that it has: no reason to drop one.
+				foreach statement in array array(select format('alter table only %s disable trigger %I', tgrelid::regclass, tgname)
+					from pg_trigger where tgrelid = target and tgname in (trigger_name, truncate_name))
+				loop
+					execute statement;
+				end loop;
+				return;
+			elsif is_new and not exists (select from pg_event_trigger_ddl_commands()
+				where objid = target and command_tag ~ '^(CREATE|SELECT)' or capture is null)
+			then
+				raise exception '% is not new', target;
+			elsif not is_new then
 				-- Takes no lock that the migration has not: a table that is renamed leaves its partitions alone.
 				if exists (select unnest(tables) except select relation from pg_locks
 					where pid = pg_backend_pid() and mode = 'AccessExclusiveLock' and granted
 						and database = (select oid from pg_database where datname = current_database()))
 				then
-					raise warning 'rowcast: % is recorded as before until a server has looked at it', target;
+					raise warning 'rowcast: % is redacted once a server has looked at it', target;
 					return;
 				end if;
 				execute format('drop trigger %I on %s', trigger_name, target);
-				if capture is null then
-					return;
-				end if;
-			elsif not exists (select from pg_event_trigger_ddl_commands() where objid = target and command_tag ~ '^(CREATE|SELECT)') then
-				raise exception '% is not new', target;
 			end if;
-			execute format('create trigger %I after insert or update or delete on %s for each row execute function rowcast.%I(%s)',
-				trigger_name, target, capture, (select string_agg(quote_literal(a), ', ' order by n) from unnest(arguments) with ordinality u(a, n)));
-			execute format('comment on trigger %I on %s is %L', trigger_name, target,
-				'Rowcast records changed rows. Remove with rowcast.unwatch().');
+			if capture is not null then
+				execute format('create trigger %I after insert or update or delete on %s for each row execute function rowcast.%I(%s)',
+					trigger_name, target, capture, (select string_agg(quote_literal(a), ', ' order by n) from unnest(arguments) with ordinality u(a, n)));
+				execute format('comment on trigger %I on %s is %L', trigger_name, target,
+					'Rowcast records changed rows. Remove with rowcast.unwatch().');
+			end if;
+			if enabling = '{}' then
+				enabling := array[format('alter table only %s enable always trigger %I', target, trigger_name)];
+			end if;
 			if is_new then
 				execute format('create trigger %I after truncate on %s for each statement execute function rowcast.capture_truncate(%s)',
 					truncate_name, target, arguments[1]::int);
 				execute format('comment on trigger %I on %s is %L', truncate_name, target,
 					'Rowcast records truncation. Remove with rowcast.unwatch().');
-				enabling := array[format('alter table only %1$s enable always trigger %2$I, enable always trigger %3$I', target, trigger_name, truncate_name)];
-			elsif enabling = '{}' then
-				enabling := array[format('alter table only %s enable always trigger %I', target, trigger_name)];
+				enabling := array[format('alter table only %s ', target) || case when capture is not null then format('enable always trigger %I, ', trigger_name) else '' end
+					|| format('enable always trigger %I', truncate_name)];
 			end if;
 			foreach statement in array enabling loop
 				execute statement;
@@ -267,13 +312,13 @@ begin
 				end if;
 		end
 		$f$;
-		comment on function rowcast.make_triggers is 'Makes the triggers of a table that is_new; of another its row trigger anew, with other arguments, where it has one; drops that where capture is null. For rowcast_owner, which has no right to that: part of watch_new() and follow_table().';
+		comment on function rowcast.make_triggers is 'Makes the triggers of a table that is_new (where capture is null, a partition: that for truncation); of another its row trigger anew, with other arguments, where it has one (where capture is null, disables both). For rowcast_owner, which has no right to that: part of watch_new() and follow_table().';
 		revoke all on function rowcast.make_triggers from public;
 		grant execute on function rowcast.make_triggers to rowcast_owner;
 		drop event trigger if exists rowcast_follow_schema;
 		-- The tags under which PostgreSQL makes tables and renames their columns, too.
 		create event trigger rowcast_follow_schema on ddl_command_end
-			when tag in ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA',
+			when tag in ('CREATE TRIGGER', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA',
 				'ALTER TABLE', 'ALTER TYPE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER INDEX', 'ALTER SEQUENCE')
 			execute function rowcast.follow_schema();
 		alter event trigger rowcast_follow_schema enable always;

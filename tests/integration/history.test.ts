@@ -191,6 +191,22 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		expect(new Set(rows.map(({ sum }) => sum)).size).toBe(1);
 	});
 
+	test('rates have what happened in the last microseconds of their time', async () => {
+		const iso = (of: string) => `to_char((${of}) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+		const { rows } = await pool.query(
+			`select ${iso(`date_trunc('milliseconds', at) - interval '1 second'`)} as from, ${iso(`at + interval '1 microsecond'`)} as to,
+				(select sum(rows)::int from rowcast.tick_count where tick = n) as rows
+			from rowcast.tick where n > 0 and extract(microseconds from at)::int % 1000 between 1 and 998 order by n desc limit 20`
+		);
+		expect(rows.length).toBeGreaterThan(0);
+		for (const { from, to, rows: least } of rows)
+			for (const buckets of [1, 10, 1000]) {
+				const { series } = await reader.rates({ from, to, buckets, filter: {} });
+				const told = series.flatMap((one) => one.rows).reduce((sum, rows) => sum + rows, 0);
+				expect(told).toBeGreaterThanOrEqual(Number(least));
+			}
+	});
+
 	test('rates of what matches are those of the changes that history finds', async () => {
 		const { rows } = await pool.query(
 			`select n::text, extract(epoch from at) * 1000 as at from rowcast.tick order by n`

@@ -46,10 +46,11 @@ export function makeCatalog(pool: Pick<pg.Pool, 'query'>, changed = () => {}): R
 		shape = shapes[0].fingerprint;
 		const now = JSON.stringify([shape, ...problems, ...unindexed]);
 		if (now === fingerprint) return false;
-		const { rows } = await pool.query(TABLES);
-		const { rows: relations } = await pool.query(RELATIONS);
+		const { rows } = await pool.query(TABLES_AND_RELATIONS);
 		// All is replaced at once: whoever reads the log meanwhile would find nothing of a table without a number.
-		tables = rows.map(({ info }) => {
+		const relations = rows.filter(({ info }) => info === null);
+		tables = rows.flatMap(({ info }) => {
+			if (info === null) return [];
 			const { state, ...table } = JSON.parse(info);
 			const problem = problems.get(nameOf(table)) ?? PROBLEMS[state] ?? unindexed.get(nameOf(table));
 			return {
@@ -64,7 +65,8 @@ export function makeCatalog(pool: Pick<pg.Pool, 'query'>, changed = () => {}): R
 		byName = new Map();
 		for (const { id, schema, name, called } of relations) {
 			const table = { schema, table: name };
-			byId.set(id, { ...table, called, primaryKey: keys.get(nameOf(table)) ?? [] });
+			// One that was dropped had another, if it had the same name.
+			byId.set(id, { ...table, called, primaryKey: (called && keys.get(nameOf(table))) ?? [] });
 			byName.set(nameOf(table), [...(byName.get(nameOf(table)) ?? []), id]);
 		}
 		fingerprint = now;
@@ -116,6 +118,12 @@ const TABLES = `
 			where c.contype = 'f' and c.conrelid = w.oid and not f.relispartition), '[]')) as info
 	from rowcast.watchable() w left join rowcast.relation r on r.oid = w.oid
 	order by w.schema, w.name`;
+
+/** Of one moment: a table that was made between the two would be known without its key. */
+const TABLES_AND_RELATIONS = `
+	select t.info, null::int as id, null as schema, null as name, null as called from (${TABLES}) t
+	union all
+	select null, r.id, r.schema, r.name, r.called from (${RELATIONS}) r`;
 
 /** Tables that are not searched for rows that reference a changed one: it would mean reading them whole, or guessing. */
 const UNINDEXED = `

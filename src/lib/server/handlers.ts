@@ -64,7 +64,7 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 	> = {
 		async subscribe(message, reply) {
 			const wanted = messages.parse(messages.subscribe, message);
-			known(wanted.filter);
+			await known(wanted.filter);
 			await hub.subscribe(peer, wanted, reply, queue);
 		},
 		async unsubscribe(message) {
@@ -74,17 +74,17 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 		},
 		async history(message) {
 			const wanted = messages.parse(messages.history, message);
-			known(wanted.filter);
+			await known(wanted.filter);
 			return queue(() => history(wanted));
 		},
 		async rates(message) {
 			const wanted = messages.parse(messages.rates, message);
-			known(wanted.filter);
+			await known(wanted.filter);
 			return queue(async () => ({ ok: true, ...(await readerOf().rates({ ...wanted, head: hub.head })) }));
 		},
 		async row(message) {
 			const wanted = messages.parse(messages.row, message);
-			known({ tables: [wanted] });
+			await known({ tables: [wanted] });
 			const columns = columnsOf(wanted);
 			const stranger = columns && Object.keys(wanted.key).find((name) => !columns.includes(name));
 			if (stranger !== undefined)
@@ -97,8 +97,12 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 	};
 
 	/** A table that never was here is a mistake of the sender's; one that was dropped may have a history. */
-	function known({ tables = [] }: Filter): void {
-		const missing = tables.find((table) => !columnsOf(table) && follower.catalog.ids(table).length === 0);
+	async function known({ tables = [] }: Filter): Promise<void> {
+		const unknown = () =>
+			tables.find((table) => !columnsOf(table) && follower.catalog.ids(table).length === 0);
+		// Perhaps it was made a moment ago.
+		if (unknown()) await follower.catalog.refresh();
+		const missing = unknown();
 		if (missing)
 			throw new RequestError(
 				'NOT_FOUND',

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { DEFAULT_LIMIT, MAX_CHANGES, OPS, type Filter } from '../protocol.ts';
 import { RequestError } from './errors.ts';
+import { microsOf } from './spans.ts';
 
 /** Most characters that a message may have as JSON. */
 const MAX_SIZE = 64_000;
@@ -92,7 +93,7 @@ export const rates = v.pipe(
 		filter: v.optional(filter, {}),
 		until: v.optional(bigint)
 	}),
-	v.check(({ from, to }) => Date.parse(from) < Date.parse(to), '`from` must lie before `to`')
+	v.check(({ from, to }) => microsOf(from) < microsOf(to), '`from` must lie before `to`')
 );
 
 export const row = object({

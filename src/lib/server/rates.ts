@@ -26,7 +26,7 @@ export async function readRates(
 	const bound = until === undefined || (most !== undefined && most < BigInt(until)) ? most : until;
 	const [bounds] = await read<string[]>('rates_bounds', RATES_BOUNDS, [from, to, bound ?? null]);
 	const [after, tick, before, last, head] = bounds as [string, string, string, string, string];
-	const stepMs = Math.max(1, Math.ceil((Date.parse(to) - Date.parse(from)) / buckets));
+	const stepMs = Math.ceil((microsOf(to) - microsOf(from)) / (1000 * buckets));
 	const where = condition(7);
 	const none = BigInt(after) >= BigInt(tick);
 	const rows = where.sql === 'true' ? await summed() : await matching();

@@ -35,10 +35,10 @@ export async function watchConfigured(
 			`select has_function_privilege('rowcast.set_redaction(jsonb)', 'execute') as may`
 		);
 		if (rows[0].may) {
-			await client.query(`select rowcast.set_redaction($1), rowcast.configure('watch_new', $2)`, [
-				JSON.stringify(redact),
-				watch === 'all' ? 'on' : 'off'
-			]);
+			await client.query('select rowcast.set_redaction($1)', [JSON.stringify(redact)]);
+			// A server that watches nothing looks on.
+			if (watch !== null)
+				await client.query(`select rowcast.configure('watch_new', $1)`, [watch === 'all' ? 'on' : 'off']);
 		}
 	}
 	const named = Array.isArray(watch) ? watch : [];
