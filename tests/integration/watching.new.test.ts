@@ -205,7 +205,10 @@ describe('through the server', () => {
 				const tables = [{ schema: 'public', table: `made_${round}` }];
 				expect(await viewer.subscribe({ filter: { tables } })).toMatchObject({ ok: true });
 			}
-			await viewer.subscribe();
+			await db.query('create table made_last (id int)');
+			const tables = [{ schema: 'public', table: 'made_last' }];
+			const answers = await Promise.all([viewer.subscribe({ filter: { tables } }), viewer.subscribe()]);
+			expect(answers, 'of which the later holds').toMatchObject([{ ok: true }, { ok: true }]);
 			await db.query(
 				`create table keyed (id int primary key, k text); insert into keyed values (1, 'x'); drop table keyed`
 			);

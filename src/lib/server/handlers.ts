@@ -64,8 +64,8 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 	> = {
 		async subscribe(message, reply) {
 			const wanted = messages.parse(messages.subscribe, message);
-			await known(wanted.filter);
-			await hub.subscribe(peer, wanted, reply, queue);
+			// At once, so that it counts by its arrival.
+			await hub.subscribe(peer, wanted, reply, queue, known(wanted.filter));
 		},
 		async unsubscribe(message) {
 			messages.parse(messages.unsubscribe, message);
@@ -98,11 +98,10 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 
 	/** A table that never was here is a mistake of the sender's; one that was dropped may have a history. */
 	async function known({ tables = [] }: Filter): Promise<void> {
-		const unknown = () =>
-			tables.find((table) => !columnsOf(table) && follower.catalog.ids(table).length === 0);
+		const isUnknown = (table: TableName) => !columnsOf(table) && follower.catalog.ids(table).length === 0;
 		// Perhaps it was made a moment ago.
-		if (unknown()) await follower.catalog.refresh();
-		const missing = unknown();
+		if (tables.some(isUnknown)) await follower.catalog.refresh();
+		const missing = tables.find(isUnknown);
 		if (missing)
 			throw new RequestError(
 				'NOT_FOUND',

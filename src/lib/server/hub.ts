@@ -39,7 +39,9 @@ export interface Hub {
 		wanted: Wanted,
 		acknowledge: (answer: Subscribed) => void,
 		/** Runs what must be read of the log before. */
-		turn?: Turnstile
+		turn?: Turnstile,
+		/** Rejects where the filter turns out to be none. */
+		known?: Promise<void>
 	): Promise<void>;
 	unsubscribe(peer: Peer): void;
 	/** The socket is gone. */
@@ -200,11 +202,12 @@ export function makeHub({ bounds, reader, transport, clock, log, viewersChanged 
 		get rooms() {
 			return feed.rooms;
 		},
-		async subscribe(peer, wanted, acknowledge, turn = (read) => read()) {
+		async subscribe(peer, wanted, acknowledge, turn = (read) => read(), known) {
 			const order = requests.get(peer.id) ?? { came: 0, done: 0 };
 			requests.set(peer.id, order);
 			const request = ++order.came;
 			const { filter, after } = wanted;
+			await known;
 			const looks = after || filter.where !== undefined;
 			const { from, gaps } = looks ? await turn(() => look(wanted)) : { from: null, gaps: [] };
 			if (requests.get(peer.id) !== order) return;
