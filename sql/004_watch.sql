@@ -39,7 +39,9 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 		select n.name, exists (select from pg_attribute
 			where attrelid = target and attname = n.name and attnum > 0 and not attisdropped) as found
 		from pg_trigger t join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'rowcast'::regnamespace
-		join rowcast.relation o on o.id = split_part(encode(t.tgargs, 'escape'), E'\\000', 1)::int and o.oid <> target
+		-- Only what is ours begins with a number, in whatever order the planner asks.
+		join rowcast.relation o on o.oid <> target and o.id = case when p.pronamespace = 'rowcast'::regnamespace
+			then split_part(encode(t.tgargs, 'escape'), E'\\000', 1)::int end
 		cross join lateral (
 			select attname::text from pg_attribute where attrelid = o.oid and attnum = any (o.redacted) and not attisdropped
 			union

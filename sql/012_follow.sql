@@ -116,6 +116,7 @@ begin
 	for stranger in select distinct substring(t.tgname from '\d+$') from pg_trigger t
 		where t.tgrelid = target and t.tgparentid = 0 and t.tgenabled <> 'D' and t.tgname ~ '^!rowcast_(truncate_)?\d+$'
 			and substring(t.tgname from '\d+$') <> r.id::text
+			and (select pronamespace from pg_proc where oid = t.tgfoid) = 'rowcast'::regnamespace
 			and exists (select from pg_trigger o where o.tgrelid = target and o.tgname = '!rowcast_' || r.id)
 	loop
 		perform rowcast.make_triggers(target, null, array[stranger], false);
