@@ -33,7 +33,8 @@ comment on table rowcast.redaction is 'Columns to redact, of tables there are an
 revoke all on rowcast.redaction from public;
 
 create or replace function rowcast.named_columns(target oid) returns int[]
-language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
 	with former as (
 		-- A trigger that is another table's: this one was its partition, or was restored from a dump under a new name.
 		select n.name, exists (select from pg_attribute

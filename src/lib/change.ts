@@ -33,7 +33,7 @@ export function tableLabel({ schema, table }: TableName): string {
 export function keyLabel(key: Change['key']): string {
 	return key
 		? Object.values(key)
-				.map((value) => value ?? 'null')
+				.map((value) => (value === '' ? '""' : (value ?? 'null')))
 				.join('/')
 		: '';
 }

@@ -156,6 +156,9 @@ export interface Hello {
 	oldest: string;
 }
 
+/** The message of the last State that a server sends: it goes, whatever the database does. */
+export const STOPPED = 'Rowcast was stopped.';
+
 export interface State {
 	database: 'live' | 'catching-up' | 'disconnected';
 	head: string;

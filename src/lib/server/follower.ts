@@ -155,7 +155,8 @@ export function makeFollower({
 		seen = undefined;
 		epoch = rows[0].epoch;
 		if (!pooled) await client.query('listen rowcast_tick');
-		await watchConfigured(client, config, catalog, log);
+		// Not on the connection whose silence would mean that it is dead: thousands of tables may take seconds.
+		await watch();
 		await catalog.refresh();
 		tellTables();
 		if (changed) events.epoch(epoch);
@@ -164,6 +165,15 @@ export function makeFollower({
 	function tellTables() {
 		if (untold) events.tables(catalog.tables());
 		untold = false;
+	}
+
+	async function watch(first = true) {
+		const client = await pool.connect();
+		try {
+			await watchConfigured(client, config, catalog, log, first, seen);
+		} finally {
+			client.release();
+		}
 	}
 
 	/** Leads until the connection breaks. */
@@ -214,12 +224,7 @@ export function makeFollower({
 		// One that is not there is looked for when the catalogue changes.
 		const unwatched = catalog.tables().some((table) => catalog.problems.has(nameOf(table)));
 		if (leader && (untold || unwatched)) {
-			const client = await pool.connect();
-			try {
-				await watchConfigured(client, config, catalog, log, false, seen);
-			} finally {
-				client.release();
-			}
+			await watch(false);
 			await catalog.refresh();
 		}
 		seen = looked;

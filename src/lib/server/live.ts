@@ -6,6 +6,7 @@ import { Server } from 'socket.io';
 import type { Installing } from '../install.ts';
 import {
 	PROTOCOL_VERSION,
+	STOPPED,
 	type ClientEvents,
 	type Hello,
 	type ServerEvents,
@@ -173,7 +174,7 @@ export async function startLive(
 				...follower.state(),
 				database: 'disconnected',
 				since: isoMicroseconds(Date.now()),
-				message: 'Rowcast was stopped.'
+				message: STOPPED
 			});
 			// A client that no longer answers must not hold up the rest.
 			await Promise.race([io.close(), new Promise((resolve) => setTimeout(resolve, CLOSE_MS))]);

@@ -339,6 +339,7 @@ export class Player {
 			this.board.beat++;
 		}
 		if (projector.over(this.at, this.speed)) {
+			this.board.recent.advance(this.at);
 			this.board.beat++;
 			this.pause();
 			this.#rested();

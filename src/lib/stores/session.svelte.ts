@@ -8,7 +8,15 @@
 import { tableKey, tableLabel } from '../change.ts';
 import { connect, Refused, type Client, type Link } from '../client/index.ts';
 import { duration, iso, stretchOf, when } from '../format.ts';
-import type { Gap, Hello, Position, State, TableInfo, TableName } from '../protocol.ts';
+import {
+	STOPPED,
+	type Gap,
+	type Hello,
+	type Position,
+	type State,
+	type TableInfo,
+	type TableName
+} from '../protocol.ts';
 import { differences } from '../schema.ts';
 import { filterOf, formatView, missingTables, parseView, type View } from '../view.ts';
 import { Archive } from './archive.ts';
@@ -241,6 +249,7 @@ export class Session {
 	}
 
 	#stateChanged(state: State): void {
+		if (state.message === STOPPED) return;
 		const before = this.state;
 		this.state = state;
 		if (!before || (before.database === 'disconnected') === (state.database === 'disconnected')) return;
