@@ -266,8 +266,9 @@ export class Session {
 		this.tables = this.board.feed.tables = tables;
 		// Leaving a table out means asking for all others: there may be others now.
 		// Where a chosen table went or came, what is shown is of another filter.
-		if (this.ready && !this.view.past && JSON.stringify(this.filter) !== before)
-			void this.load(missing() === lacked);
+		// Also where that is still on its way: what is on its way would be taken for what was asked for.
+		if (!this.view.past && JSON.stringify(this.filter) !== before)
+			void this.load(this.ready && missing() === lacked);
 	}
 
 	#linked(link: Link): void {
