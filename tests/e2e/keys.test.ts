@@ -128,6 +128,7 @@ test('in a row’s detail the arrows scroll, and j goes on', async ({ page, rowc
 	await page.setViewportSize({ width: 1440, height: 420 });
 	await insertBooks(db, 1, 2);
 	await open(page);
+	await expect(lines(page)).toHaveCount(2);
 	for (const key of ['j', 'Enter']) await page.keyboard.press(key);
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	await detail.getByRole('tab', { name: 'Raw' }).click();
