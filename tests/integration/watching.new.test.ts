@@ -243,6 +243,26 @@ describe('through the server', () => {
 		});
 	});
 
+	test('a start that waits long for tables that others hold comes about', async () => {
+		const { url } = database();
+		await withClients(url, 2, async ([db, writer]) => {
+			await (await follow(url, { watch: null as never })).close();
+			await db!.query(`select rowcast.configure('watch_new', 'off')`);
+			const tables = Array.from({ length: 20 }, (_, i) => `held_${i}`);
+			await db!.query(tables.map((name) => `create table ${name} (id int)`).join('; '));
+			await writer!.query(`begin; ${tables.map((name) => `insert into ${name} values (1)`).join('; ')}`);
+			// 300 ms each: longer than the 5 s of silence after which a connection is given up.
+			const started = performance.now();
+			const following = await follow(url);
+			expect(performance.now() - started).toBeGreaterThan(5_000);
+			await writer!.query('commit');
+			await following.until('all watched', (now) =>
+				tables.every((name) => now.tables.some(({ table, watched }) => table === name && watched))
+			);
+			await following.close();
+		});
+	});
+
 	const changesIn = ({ ticks }: Following, name: string) =>
 		ticks.flatMap(({ changes }) => changes).filter((change) => change.table === name).length;
 

@@ -133,7 +133,6 @@ export function makeFollower({
 			shareSessions(pool);
 			log.warn(POOLED_MESSAGE);
 		}
-		if (!pooled) await client.query(NOTICE_SILENCE);
 		const warning = epoch === '' && (await warnOfPublications(client));
 		if (warning) log.warn(warning);
 		await migrate(client);
@@ -158,6 +157,8 @@ export function makeFollower({
 		// Not on the connection whose silence would mean that it is dead: thousands of tables may take seconds.
 		await watch();
 		await catalog.refresh();
+		// From here on it is never idle for long.
+		if (!pooled) await client.query(NOTICE_SILENCE);
 		tellTables();
 		if (changed) events.epoch(epoch);
 	}
