@@ -111,7 +111,7 @@ test('one who leaves takes the query along, in the database too', async () => {
 	const counting = () =>
 		withClient(database().url, async (db) => {
 			const { rows } = await db.query(
-				`select count(*)::int as n from pg_stat_activity where application_name = 'rowcast' and state = 'active'
+				`select count(*)::int as n from pg_stat_activity where application_name = 'rowcast' and state = 'active' and datname = current_database()
 				and query ~ 'sum.c.rows. from rowcast.tick_count'`
 			);
 			return rows[0].n as number;

@@ -121,10 +121,11 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 	});
 });
 
-/** Whether the leader has the lock for which writers ring. */
+/** Whether this database's leader has the lock for which writers ring: other tests share the cluster. */
 async function sleeping(db: pg.ClientBase): Promise<boolean> {
 	const { rows } = await db.query(
-		`select count(*)::int as n from pg_locks where locktype = 'advisory' and classid = 1920103279 and objid = 1`
+		`select count(*)::int as n from pg_locks where locktype = 'advisory' and classid = 1920103279 and objid = 1
+			and database = (select oid from pg_database where datname = current_database())`
 	);
 	return rows[0].n === 1;
 }
