@@ -39,6 +39,32 @@ test('feed, counters and time travel agree at a playhead, of a log that nobody w
 	await expect(feed(page)).toBeVisible();
 });
 
+test('under a condition on values the counters follow each step, too', async ({ page, rowcast, db }) => {
+	void rowcast;
+	const from = new Date(Date.now() - 15_000);
+	// Of each three books one matches; they are closer together than the stretch has fine steps.
+	await insertBooks(db, 1, 30);
+	for (let id = 1; id <= 30; id++)
+		await db.query(`update "Book" set ${id % 3 === 0 ? 'price = 1' : `title = 'B'`} where id = $1`, [id]);
+	await new Promise((resolve) => setTimeout(resolve, 1500));
+	const to = new Date();
+	await open(
+		page,
+		`/?from=${from.toISOString()}&to=${to.toISOString()}&at=${from.toISOString()}&op=update&q=changed:price`
+	);
+	await expect(lines(page)).toHaveCount(0);
+	for (let shown = 1; shown <= 10; shown++) {
+		await page.keyboard.press('n');
+		await expect(lines(page)).toHaveCount(shown);
+		await expect(counter(page, 'Book', 'UPDATE')).toHaveText(String(shown));
+	}
+	for (let shown = 9; shown > 0; shown--) {
+		await page.keyboard.press('p');
+		await expect(lines(page)).toHaveCount(shown);
+		await expect(counter(page, 'Book', 'UPDATE')).toHaveText(String(shown));
+	}
+});
+
 test('stepping back into a transaction and on shows each of its rows once', async ({ page, rowcast, db }) => {
 	void rowcast;
 	await insertBooks(db, 1, 2);

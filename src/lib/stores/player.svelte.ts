@@ -301,13 +301,13 @@ export class Player {
 		this.board.beat++;
 	}
 
-	/** Counts what is shown, where no condition on values makes that slow. */
+	/** Counts what is shown, once what matches is counted. */
 	async #count(): Promise<void> {
 		const { counts, reel } = this.#projector!;
 		const { shown } = reel;
-		if (counts.exact || reel.filter.where !== undefined) return;
+		if (counts.exact || !counts.counted) return;
 		try {
-			const { series, part } = await reel.counts();
+			const { series, part } = await reel.counts(counts);
 			if (reel.shown === shown && counts === this.#projector?.counts) counts.show(this.at, series, part);
 		} catch {
 			// The steps that have passed are counted: less fine, and as true.
@@ -322,6 +322,7 @@ export class Player {
 			this.board.beat++;
 		};
 		counts.counted = await this.counting.count(filter, counts.all.tick, [counts.all, put]);
+		if (counts === this.#projector?.counts && !this.playing) await this.#count();
 	}
 
 	#advance(now: number): void {

@@ -9,7 +9,7 @@ import type { Client } from '../client/index.ts';
 import { iso } from '../format.ts';
 import { MAX_CHANGES } from '../protocol.ts';
 import type { Change, Filter, Position, Rates, Series } from '../protocol.ts';
-import { STEPS, type Extent } from './stretch.ts';
+import { STEPS, type Extent, type StretchCounts } from './stretch.ts';
 
 /** Reads on when fewer changes than this are left. */
 const LOW = 400;
@@ -84,8 +84,12 @@ export class Reel {
 		return end;
 	}
 
-	/** Counts of what was shown: of whole ticks, and the changes of a tick that was shown in part. */
-	async counts(): Promise<{ series: Series[]; part: Change[] }> {
+	/**
+	 * Counts of what was shown: of whole ticks, and the changes of a tick that was shown in part. A condition on values
+	 * is looked for in the last step of `counts` alone, which has what matches in those before: that of a whole stretch
+	 * may take the database half a minute.
+	 */
+	async counts(counts: StretchCounts): Promise<{ series: readonly Series[]; part: Change[] }> {
 		const { extent, filter, client, shown } = this;
 		const part: Change[] = [];
 		let next: Position | null = { tick: shown.tick, seq: '0' };
@@ -97,7 +101,11 @@ export class Reel {
 		const until = String(BigInt(shown.tick) - 1n);
 		if (BigInt(until) <= BigInt(this.rates.after)) return { series: [], part };
 		const time = { from: iso(extent.from), to: iso(extent.to), buckets: STEPS };
-		return { series: (await client.rates({ ...time, filter, until })).series, part };
+		const { series } = await client.rates({ ...time, filter: { ...filter, where: undefined }, until });
+		const step = Math.max(-1, ...series.map(({ rows }) => rows.findLastIndex((rows) => rows > 0)));
+		if (filter.where === undefined || step < 0) return { series, part };
+		const matched = await client.rates({ ...counts.timeOf(step), buckets: 1, filter, until });
+		return { series: counts.upTo(step, matched), part };
 	}
 
 	/** The newest changes of the stretch before a position, newest first. */

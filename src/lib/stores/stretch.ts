@@ -1,5 +1,6 @@
 /** What a stretch of the past counts, in fine steps: on the board up to the playhead, and drawn beyond it. */
 
+import { iso } from '../format.ts';
 import { addSeries } from '../pieces.ts';
 import type { Change, Count, Rates, Series } from '../protocol.ts';
 import type { Board } from './board.svelte.ts';
@@ -37,6 +38,20 @@ export class StretchCounts {
 	/** Adds a piece of what matches; it is on the board once that counts anew. */
 	add(piece: Rates): void {
 		addSeries(this.#series, this.all, piece);
+	}
+
+	/** When a fine step is, as `rates` asks for it. */
+	timeOf(step: number): { from: string; to: string } {
+		const { stepMs } = this.all;
+		const start = this.#start + step * stepMs;
+		return { from: iso(start), to: iso(start + stepMs) };
+	}
+
+	/** What matches in the fine steps before one, and of that one these. */
+	upTo(step: number, piece: Rates): Series[] {
+		const series = this.#series.map((each) => ({ ...each, rows: each.rows.slice(0, step) }));
+		addSeries(series, this.all, piece);
+		return series;
 	}
 
 	/** Counts up to the playhead anew, in fine steps. */
