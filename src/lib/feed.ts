@@ -103,7 +103,8 @@ export class Feed {
 		if (first && remainder !== omitted) this.begun = false;
 		const oldest = changes[0]!;
 		if (remainder === undefined) {
-			for (const transaction of added.values()) if (transaction.tick === oldest.tick) doubt(transaction);
+			for (const transaction of added.values())
+				if (transaction.tick === oldest.tick && doubt(transaction)) transaction.open = false;
 		} else if (remainder > 0) {
 			const transaction = oldest.via ? undefined : added.get(transactionId(oldest));
 			const did = counts?.filter(({ op }) => op !== 'REFERENCE');

@@ -80,9 +80,10 @@ export function rate(perSecond: number): string {
 	return rows < 10_000 ? whole.format(rows) : short.format(rows);
 }
 
-/** `12:03:04.221`, in the person's zone. */
-export function time(iso: string): string {
-	return stamp.format(new Date(iso));
+/** In the person's zone `12:03:04.221`, or, of another day than `today`, `22 Nov, 12:03:04`. */
+export function moment(iso: string, today = Date.now()): string {
+	const ms = Date.parse(iso);
+	return sameDay(ms, today) ? stamp.format(ms) : dated(ms, today);
 }
 
 /** `12:03:04`. */

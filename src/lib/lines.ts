@@ -97,11 +97,12 @@ export function cut(transaction: Transaction, rows: number, did?: readonly Tally
 	transaction.lines = null;
 }
 
-/** A transaction may have done more than is known. One row by itself claims nothing. */
-export function doubt(transaction: Transaction): void {
-	if (transaction.changes.length === 1 || transaction.omitted > 0) return;
+/** A transaction may have done more than is known; false where it claims nothing: one row by itself. */
+export function doubt(transaction: Transaction): boolean {
+	if (transaction.changes.length === 1 || transaction.omitted > 0) return false;
 	transaction.omitted = Infinity;
 	transaction.lines = null;
+	return true;
 }
 
 /** What a person opened of a transaction stays open where it comes again. */

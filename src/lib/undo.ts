@@ -8,7 +8,7 @@
  */
 import { columnsOf, keyLabel, OP_SIGNS, tableKey, tableLabel } from './change.ts';
 import { ordered, type Step } from './dependencies.ts';
-import { time } from './format.ts';
+import { moment } from './format.ts';
 import { valuesOf } from './json.ts';
 import type { Change, TableInfo, TableName } from './protocol.ts';
 import { assignments, holds, insertion, quoted, writable } from './sql.ts';
@@ -92,7 +92,7 @@ export function isConflict({ changes }: UndoRow, newest: Change | undefined): bo
 
 /** A conflict for people: `Book 42: update at 12:03:04.221`. */
 export function conflictText({ changes }: UndoRow, newest: Change): string {
-	return `${labelOf(changes.at(-1)!)}: ${OP_SIGNS[newest.op].word} at ${time(newest.at)}`;
+	return `${labelOf(changes.at(-1)!)}: ${OP_SIGNS[newest.op].word} at ${moment(newest.at)}`;
 }
 
 function rowsOf(changes: readonly Change[], problems: Set<string>): UndoRow[] {

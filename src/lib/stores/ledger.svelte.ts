@@ -8,7 +8,16 @@
  * counted as waiting.
  */
 
-import { height, indexOf, linesBetween, toggle, type Entry, type Line, type Transaction } from '../lines.ts';
+import {
+	FOLDED_ABOVE,
+	height,
+	indexOf,
+	linesBetween,
+	toggle,
+	type Entry,
+	type Line,
+	type Transaction
+} from '../lines.ts';
 import type { Change } from '../protocol.ts';
 import type { Board } from './board.svelte.ts';
 
@@ -29,7 +38,7 @@ export class Ledger {
 	/** `fill` loads a page of what a transaction's card leaves out. */
 	constructor(
 		readonly board: Board,
-		readonly fill: (card: Transaction) => void
+		readonly fill: (card: Transaction) => Promise<void>
 	) {}
 
 	get entries(): readonly Entry[] {
@@ -116,10 +125,20 @@ export class Ledger {
 		this.hold('reading');
 		const change = changeOf(line);
 		if (change) this.show(change, line.id);
-		else if (line.kind === 'omitted') this.fill(line.transaction);
-		else if (toggle(this.entries, line)) this.board.touch();
+		else if (line.kind === 'omitted') void this.fill(line.transaction);
+		else if (line.kind === 'transaction' && isDoubtfulAndSmall(line.transaction)) this.#ask(line);
+		else this.#toggle(line);
 		// An open row stays the chosen one, unless it was folded away.
 		if (!this.open || indexOf(this.entries, this.selected ?? '') < 0) this.selected = line.id;
+	}
+
+	/** Of a few rows, nobody wants to ask whether they are all: opened, the card has those that there are. */
+	#ask(line: Line & { kind: 'transaction' }): void {
+		void this.fill(line.transaction).then(() => line.transaction.open || this.#toggle(line));
+	}
+
+	#toggle(line: Line): void {
+		if (toggle(this.entries, line)) this.board.touch();
 	}
 
 	/** Shows a change in detail, whether it has a line or not. */
@@ -139,6 +158,9 @@ export class Ledger {
 		this.open = null;
 	}
 }
+
+const isDoubtfulAndSmall = ({ open, omitted, changes }: Transaction) =>
+	!open && omitted === Infinity && changes.length <= FOLDED_ABOVE;
 
 /** The row that a line is of; none where it folds several, or is of none. */
 function changeOf(line: Line): Change | undefined {

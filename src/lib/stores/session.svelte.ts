@@ -72,7 +72,7 @@ export class Session {
 		const client = () => this.#client!;
 		const filter = () => this.filter;
 		this.archive = new Archive(this.board, client, filter);
-		this.ledger = new Ledger(this.board, (card) => void this.archive.fill(card));
+		this.ledger = new Ledger(this.board, (card) => this.archive.fill(card));
 		this.counting = new Counting(client);
 		this.player = new Player(this.board, this.ledger, this.counting, client, filter);
 		this.present = new Present(this.board, this.ledger, this.counting, client, {
@@ -121,9 +121,14 @@ export class Session {
 		return this.link.up && this.state?.database !== 'disconnected';
 	}
 
+	/** Whether the board holds something of what is asked for: of a stretch of the past nothing until it is loaded. */
+	get loaded(): boolean {
+		return this.ready && !(this.unloaded && this.player.stretch);
+	}
+
 	/** Rows a second just now, of what `rows` picks; null while nothing can be heard. */
 	rate(rows: number): number | null {
-		return this.player.stretch || this.following ? this.board.rate(rows) : null;
+		return this.loaded && (this.player.stretch || this.following) ? this.board.rate(rows) : null;
 	}
 
 	/** Connects; gives what ends the sitting. */
