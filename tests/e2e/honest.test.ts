@@ -72,3 +72,25 @@ test('a small transaction that may have more rows says so by a +, and when it is
 	await expect(lines(page).filter({ hasText: 'before these' })).toHaveCount(0);
 	await expect(page.locator('.line.nested')).toHaveCount(2);
 });
+
+test('by what the tables are sorted is told whole in a narrow window', async ({ page, rowcast }) => {
+	void rowcast;
+	await page.setViewportSize({ width: 720, height: 450 });
+	await open(page, '/?span=15m');
+	const select = page.getByRole('combobox', { name: 'Sort tables by' });
+	await select.selectOption('last');
+	const room = () =>
+		select.evaluate((element) => {
+			const text = document.createElement('span');
+			text.textContent = (element as HTMLSelectElement).selectedOptions[0]!.textContent;
+			element.parentElement!.append(text);
+			const { width } = text.getBoundingClientRect();
+			text.remove();
+			return element.clientWidth - width;
+		});
+	expect(await room()).toBeGreaterThanOrEqual(0);
+	await page.keyboard.press('Escape');
+	await page.keyboard.press('r');
+	await expect(page.locator('nav .span')).toHaveText('so far');
+	expect(await room()).toBeGreaterThanOrEqual(0);
+});
