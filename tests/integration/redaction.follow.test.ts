@@ -126,25 +126,29 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))(
 			expect((await state('a')).state, 'for a server to look at').toBe('out of date');
 		});
 
-		test('what makes a trigger anew does so for Rowcast’s owner alone, who can neither replace it nor watch by it', async () => {
+		test('what makes, remakes and disables triggers does so for Rowcast’s owner alone, who can neither replace it nor watch by it', async () => {
 			await logged('create table a (id int)', async (a) => {
-				await a.query(
-					`create table mine (id int); grant usage on schema app to public; set role rowcast_owner`
-				);
-				await expect(
-					a.query(`create or replace function rowcast.make_triggers(target regclass, capture name, arguments text[], is_new boolean) returns void
-						language sql as ''`)
-				).rejects.toThrow('must be owner');
-				await a.query(`select rowcast.make_triggers('app.mine', 'capture', '{1}', false)`);
-				await expect(
-					a.query(`select rowcast.make_triggers('app.mine', 'capture', '{1}', true)`)
-				).rejects.toThrow('event trigger function');
-				await a.query('reset role');
-				expect((await a.query(`select from pg_trigger where tgrelid = 'mine'::regclass`)).rowCount).toBe(0);
-				await a.query('set role pg_monitor');
-				await expect(
-					a.query(`select rowcast.make_triggers('app.a', 'capture', '{1}', true)`)
-				).rejects.toThrow('permission denied');
+				await a.query(`create table mine (id int); grant usage on schema app to public`);
+				for (const call of [
+					`make_triggers('app.mine', 'capture', '{1}')`,
+					`remake_trigger('app.mine', 'capture', '{1}')`,
+					`disable_triggers('app.mine', 1)`
+				]) {
+					const [name] = call.split('(');
+					await a.query('set role rowcast_owner');
+					const { rows } = await a.query(
+						`select pg_get_functiondef(oid) as text from pg_proc where proname = $1`,
+						[name]
+					);
+					await expect(a.query(rows[0].text)).rejects.toThrow('must be owner');
+					if (name === 'make_triggers')
+						await expect(a.query(`select rowcast.${call}`)).rejects.toThrow('event trigger function');
+					else await a.query(`select rowcast.${call}`);
+					await a.query('reset role');
+					expect((await a.query(`select from pg_trigger where tgrelid = 'mine'::regclass`)).rowCount).toBe(0);
+					await a.query('set role pg_monitor');
+					await expect(a.query(`select rowcast.${call}`)).rejects.toThrow('permission denied');
+				}
 				await a.query('reset role');
 			});
 		});

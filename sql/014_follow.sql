@@ -1,4 +1,4 @@
--- Rowcast 012: which columns are redacted; those that are added or renamed, and tables that are made, from their first value on.
+-- Rowcast 014: columns that are added or renamed, and tables that are made, are followed from their first value on.
 begin;
 set local client_min_messages = warning;
 set local standard_conforming_strings = on;
@@ -11,96 +11,6 @@ begin
 end
 $$;
 
-create or replace function rowcast.redact(target regclass, variadic columns text[]) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-	missing text := (select string_agg(format('%I', c), ', ') from unnest(columns) c
-		where not exists (select from pg_attribute where attrelid = target and attname = c and attnum > 0 and not attisdropped));
-begin
-	if missing is not null then
-		raise exception '% has no column %', target, missing using errcode = 'undefined_column';
-	end if;
-	perform rowcast.set_redacted(target, columns);
-	if rowcast.trigger_state(target) = 'out of date' then
-		perform rowcast.watch(target);
-	end if;
-end
-$$;
-comment on function rowcast.redact(regclass, text[]) is 'Replaces the values of these columns of a table before they reach the log, from now on; none named ends it. Choose before watching: what is recorded stays.';
-
-drop function if exists rowcast.note_names();
-create or replace function rowcast.note_names(only_of oid default null) returns void
-language sql security definer set search_path = pg_catalog, pg_temp as $$
-	update rowcast.relation r set schema = n.schema, name = n.name, redacted_names = n.redacted
-	from (select o.id, s.nspname::text as schema, c.relname::text as name, a.redacted
-		from rowcast.relation o join pg_class c on c.oid = o.oid join pg_namespace s on s.oid = c.relnamespace
-		cross join lateral (select array(select attname::text from pg_attribute
-			where attrelid = o.oid and attnum = any (o.redacted) and not attisdropped order by attnum) as redacted) a
-		where (only_of is null or o.oid = only_of)
-			and (o.schema, o.name, o.redacted_names) is distinct from (s.nspname, c.relname, a.redacted)
-		-- Whoever holds one is about to note it.
-		for update of o skip locked) n
-	where n.id = r.id
-$$;
-comment on function rowcast.note_names is 'Follows tables and redacted columns that were renamed: one table, or all. Part of maintain().';
-
-create or replace function rowcast.find_by_name() returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-	-- The last that had a name. Those that were not found before, either, have the oids that they are given here.
-	newest int[] := array(select distinct on (schema, name) id from rowcast.relation
-		order by schema, name, oid = (4294967295 - id)::oid, oid desc);
-begin
-	update rowcast.relation set oid = (4294967295 - id)::oid;  -- no two may meet on the way
-	update rowcast.relation r
-	set oid = w.oid, gone = null, redacted = array(select a.attnum::int from pg_attribute a
-		where a.attrelid = w.oid and a.attnum > 0 and not a.attisdropped and (a.attname = any (r.redacted_names)
-			-- One was renamed since the names were noted: it may be any.
-			or exists (select from unnest(r.redacted_names) n where not exists (
-				select from pg_attribute f where f.attrelid = w.oid and f.attname = n and f.attnum > 0)))
-		order by a.attnum)
-	from rowcast.watchable() w
-	where r.id = any (newest) and (r.schema, r.name) = (w.schema, w.name);
-end
-$$;
-comment on function rowcast.find_by_name is 'Finds the watched tables and redacted columns by name, where a dump was restored: their oids and numbers are others. Where a redacted column is not found, all of its table are redacted. Part of begin_epoch().';
-
-create or replace function rowcast.set_redacted(target regclass, columns text[]) returns boolean
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-	numbers int[] := array(select attnum::int from pg_attribute
-		where attrelid = target and attname = any (columns) and attnum > 0 and not attisdropped order by attnum);
-begin
-	insert into rowcast.relation as r (oid, schema, name, watched, redacted)
-	select w.oid, w.schema, w.name, false, numbers from rowcast.watchable() w where w.oid = target
-	on conflict (oid) do update set redacted = excluded.redacted where r.redacted <> excluded.redacted;
-	if not found then
-		return false;
-	end if;
-	perform rowcast.note_names();
-	return true;
-end
-$$;
-comment on function rowcast.set_redacted is 'Notes the redacted columns of a table. Part of redact().';
-
-create or replace function rowcast.set_redaction(patterns jsonb) returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-begin
-	delete from rowcast.redaction;
-	insert into rowcast.redaction select p ->> 'schema', p ->> 'table', p ->> 'column' from jsonb_array_elements(patterns) p on conflict do nothing;
-	-- What a migration holds, the event trigger follows.
-	perform rowcast.redact_new(r.oid) from (
-		select oid from rowcast.relation where not rowcast.named_columns(oid) <@ redacted for update skip locked) r;
-	-- Those that are not watched too: their rows are announced where they reference a changed one.
-	insert into rowcast.relation (oid, schema, name, watched, redacted)
-	select w.oid, w.schema, w.name, false, n.numbers
-	from rowcast.watchable() w cross join lateral (select rowcast.named_columns(w.oid)) n(numbers)
-	where n.numbers <> '{}' and not exists (select from rowcast.relation r where r.oid = w.oid)
-	on conflict do nothing;
-end
-$$;
-comment on function rowcast.set_redaction is 'Says which columns are to be redacted: [{"schema", "table", "column"}], * for every name. Columns that are added later are redacted at once where a superuser installed, else with the next look of a server. Triggers that there are know it once watch() has made them anew.';
-
 create or replace function rowcast.follow_triggers(target oid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -110,7 +20,7 @@ declare
 begin
 	-- A partition has PostgreSQL's clone of the trigger for rows, and of that for truncation nothing.
 	if r.oid <> target and not exists (select from pg_trigger where tgrelid = target and tgname = '!rowcast_truncate_' || r.id) then
-		perform rowcast.make_triggers(target, null, array[r.id::text], true);
+		perform rowcast.make_triggers(target, null, array[r.id::text]);
 	end if;
 	-- Of the table before it was attached, or of a table that was dropped and comes back from its dump: would record twice.
 	for stranger in select distinct substring(t.tgname from '\d+$') from pg_trigger t
@@ -119,7 +29,7 @@ begin
 			and (select pronamespace from pg_proc where oid = t.tgfoid) = 'rowcast'::regnamespace
 			and exists (select from pg_trigger o where o.tgrelid = target and o.tgname = '!rowcast_' || r.id)
 	loop
-		perform rowcast.make_triggers(target, null, array[stranger], false);
+		perform rowcast.disable_triggers(target, stranger::int);
 	end loop;
 exception when others then
 	raise warning 'rowcast: the triggers of % are put right once a server has looked at it (%)', target::regclass, sqlstate;
@@ -165,9 +75,9 @@ begin
 		continue when exists (select from pg_trigger t where t.tgrelid = target and t.tgargs = (
 			select string_agg(convert_to(a, getdatabaseencoding()) || decode('00', 'hex'), '' order by n)
 			from unnest(arguments) with ordinality u(a, n)));
-		perform rowcast.make_triggers(target, (
+		perform rowcast.remake_trigger(target, (
 			-- Those for small values do not look for what is redacted.
-			select replace(proname, '_small', '') from pg_proc where oid = rowcast.capture_of(target)), arguments, false);
+			select replace(proname, '_small', '') from pg_proc where oid = rowcast.capture_of(target)), arguments);
 	end loop;
 end
 $$;
@@ -187,7 +97,7 @@ begin
 	on conflict do nothing;
 	if found then
 		perform rowcast.redact_new(target);
-		perform rowcast.make_triggers(target, (select proname from pg_proc where oid = rowcast.capture_of(target)), rowcast.trigger_arguments(target), true);
+		perform rowcast.make_triggers(target, (select proname from pg_proc where oid = rowcast.capture_of(target)), rowcast.trigger_arguments(target));
 	end if;
 exception when others then
 	raise warning 'rowcast: % is recorded once a server has looked at it (%)', target::regclass, sqlstate;
@@ -238,61 +148,62 @@ do $$
 begin
 	if (select rolsuper from pg_roles where rolname = current_user) then
 		drop event trigger if exists rowcast_follow_columns;  -- of versions before
-		drop function if exists rowcast.follow_columns(), rowcast.renew_trigger(regclass, name, text[]);
-		-- The superuser's, because only the owner of a table may make its triggers. It reads no table of Rowcast's and calls
-		-- none of its functions, which rowcast_owner could replace.
-		create or replace function rowcast.make_triggers(target regclass, capture name, arguments text[], is_new boolean) returns void
+		drop function if exists rowcast.follow_columns(), rowcast.renew_trigger(regclass, name, text[]),
+			rowcast.make_triggers(regclass, name, text[], boolean);
+		-- The superuser's, because only the owner of a table may make its triggers. Each reads no table of Rowcast's and calls
+		-- none of its functions, which rowcast_owner could replace: so they share nothing.
+		create or replace function rowcast.make_triggers(target regclass, capture name, arguments text[]) returns void
 		language plpgsql security definer set search_path = pg_catalog, pg_temp set client_min_messages = warning as $f$
 		declare
-			trigger_name text := '!rowcast_' || arguments[1]::int;
-			truncate_name text := '!rowcast_truncate_' || arguments[1]::int;
+			row_trigger text := '!rowcast_' || arguments[1]::int;
+			truncate_trigger text := '!rowcast_truncate_' || arguments[1]::int;
+		begin
+			if not exists (select from pg_event_trigger_ddl_commands()
+				where capture is null or objid = target and command_tag ~ '^(CREATE|SELECT)')
+			then
+				raise exception '% is not new', target;
+			end if;
+			if capture is not null then
+				execute format('create trigger %I after insert or update or delete on %s for each row execute function rowcast.%I(%s)',
+					row_trigger, target, capture, (select string_agg(quote_literal(a), ', ' order by n) from unnest(arguments) with ordinality u(a, n)));
+				execute format('comment on trigger %I on %s is %L', row_trigger, target,
+					'Rowcast records changed rows. Remove with rowcast.unwatch().');
+			end if;
+			execute format('create trigger %I after truncate on %s for each statement execute function rowcast.capture_truncate(%s)',
+				truncate_trigger, target, arguments[1]::int);
+			execute format('comment on trigger %I on %s is %L', truncate_trigger, target,
+				'Rowcast records truncation. Remove with rowcast.unwatch().');
+			execute format('alter table only %s ', target) || concat_ws(', ',
+				case when capture is not null then format('enable always trigger %I', row_trigger) end,
+				format('enable always trigger %I', truncate_trigger));
+		end
+		$f$;
+		comment on function rowcast.make_triggers is 'Makes the triggers of a table that is being made; where capture is null, of a partition, that for truncation. For rowcast_owner, which has no right to that: part of watch_new() and follow_triggers().';
+
+		create or replace function rowcast.remake_trigger(target regclass, capture name, arguments text[]) returns void
+		language plpgsql security definer set search_path = pg_catalog, pg_temp set client_min_messages = warning as $f$
+		declare
+			row_trigger text := '!rowcast_' || arguments[1]::int;
 			tables oid[] := array(select target::oid union select relid from pg_partition_tree(target));
 			-- As it was, so that what was disabled is told.
 			enabling text[] := array(select format('alter table only %s %s trigger %I', tgrelid::regclass,
 					case tgenabled when 'A' then 'enable always' when 'R' then 'enable replica' when 'D' then 'disable' else 'enable' end, tgname)
-				from pg_trigger where tgrelid = any (tables) and tgname = trigger_name);
+				from pg_trigger where tgrelid = any (tables) and tgname = row_trigger);
 			statement text;
 		begin
-			if capture is null and not is_new then
-				-- Whoever restores a dump enables and comments the triggers that it has: no reason to drop one.
-				foreach statement in array array(select format('alter table only %s disable trigger %I', tgrelid::regclass, tgname)
-					from pg_trigger where tgrelid = target and tgname in (trigger_name, truncate_name))
-				loop
-					execute statement;
-				end loop;
-				return;
-			elsif is_new and not exists (select from pg_event_trigger_ddl_commands()
-				where objid = target and command_tag ~ '^(CREATE|SELECT)' or capture is null)
+			-- Takes no lock that the migration has not: a table that is renamed leaves its partitions alone.
+			if exists (select unnest(tables) except select relation from pg_locks
+				where pid = pg_backend_pid() and mode = 'AccessExclusiveLock' and granted
+					and database = (select oid from pg_database where datname = current_database()))
 			then
-				raise exception '% is not new', target;
-			elsif not is_new then
-				-- Takes no lock that the migration has not: a table that is renamed leaves its partitions alone.
-				if exists (select unnest(tables) except select relation from pg_locks
-					where pid = pg_backend_pid() and mode = 'AccessExclusiveLock' and granted
-						and database = (select oid from pg_database where datname = current_database()))
-				then
-					raise warning 'rowcast: % is redacted once a server has looked at it', target;
-					return;
-				end if;
-				execute format('drop trigger %I on %s', trigger_name, target);
+				raise warning 'rowcast: % is redacted once a server has looked at it', target;
+				return;
 			end if;
-			if capture is not null then
-				execute format('create trigger %I after insert or update or delete on %s for each row execute function rowcast.%I(%s)',
-					trigger_name, target, capture, (select string_agg(quote_literal(a), ', ' order by n) from unnest(arguments) with ordinality u(a, n)));
-				execute format('comment on trigger %I on %s is %L', trigger_name, target,
-					'Rowcast records changed rows. Remove with rowcast.unwatch().');
-			end if;
-			if enabling = '{}' then
-				enabling := array[format('alter table only %s enable always trigger %I', target, trigger_name)];
-			end if;
-			if is_new then
-				execute format('create trigger %I after truncate on %s for each statement execute function rowcast.capture_truncate(%s)',
-					truncate_name, target, arguments[1]::int);
-				execute format('comment on trigger %I on %s is %L', truncate_name, target,
-					'Rowcast records truncation. Remove with rowcast.unwatch().');
-				enabling := array[format('alter table only %s ', target) || case when capture is not null then format('enable always trigger %I, ', trigger_name) else '' end
-					|| format('enable always trigger %I', truncate_name)];
-			end if;
+			execute format('drop trigger %I on %s', row_trigger, target);
+			execute format('create trigger %I after insert or update or delete on %s for each row execute function rowcast.%I(%s)',
+				row_trigger, target, capture, (select string_agg(quote_literal(a), ', ' order by n) from unnest(arguments) with ordinality u(a, n)));
+			execute format('comment on trigger %I on %s is %L', row_trigger, target,
+				'Rowcast records changed rows. Remove with rowcast.unwatch().');
 			foreach statement in array enabling loop
 				execute statement;
 			end loop;
@@ -300,12 +211,9 @@ begin
 			when undefined_object then
 				null;  -- not watched
 			when others then
-				if is_new then
-					raise;
-				end if;
 				-- Its events are still to fire, as a rename allows. Rather nothing than a value that is to be redacted: a server
 				-- that finds the trigger disabled tells a gap.
-				update pg_trigger set tgenabled = 'D' where tgrelid = any (tables) and tgname = trigger_name
+				update pg_trigger set tgenabled = 'D' where tgrelid = any (tables) and tgname = row_trigger
 					and split_part(encode(tgargs, 'escape'), E'\\000', 2) <> arguments[2];
 				if found then
 					update pg_class set relhastriggers = true where oid = any (tables);  -- has every session read them again
@@ -313,9 +221,25 @@ begin
 				end if;
 		end
 		$f$;
-		comment on function rowcast.make_triggers is 'Makes the triggers of a table that is_new (where capture is null, a partition: that for truncation); of another its row trigger anew, with other arguments, where it has one (where capture is null, disables both). For rowcast_owner, which has no right to that: part of watch_new() and follow_table().';
-		revoke all on function rowcast.make_triggers from public;
-		grant execute on function rowcast.make_triggers to rowcast_owner;
+		comment on function rowcast.remake_trigger is 'Makes the row trigger of a table anew, with other arguments, where it has one. For rowcast_owner, which has no right to that: part of follow_table().';
+
+		create or replace function rowcast.disable_triggers(target regclass, relation_id int) returns void
+		language plpgsql security definer set search_path = pg_catalog, pg_temp as $f$
+		declare
+			statement text;
+		begin
+			-- Whoever restores a dump enables and comments the triggers that it has: no reason to drop one.
+			foreach statement in array array(select format('alter table only %s disable trigger %I', target, tgname)
+				from pg_trigger where tgrelid = target and tgname in ('!rowcast_' || relation_id, '!rowcast_truncate_' || relation_id))
+			loop
+				execute statement;
+			end loop;
+		end
+		$f$;
+		comment on function rowcast.disable_triggers is 'Disables the triggers of one number on a table that has another. For rowcast_owner, which has no right to that: part of follow_triggers().';
+
+		revoke all on function rowcast.make_triggers, rowcast.remake_trigger, rowcast.disable_triggers from public;
+		grant execute on function rowcast.make_triggers, rowcast.remake_trigger, rowcast.disable_triggers to rowcast_owner;
 		drop event trigger if exists rowcast_follow_schema;
 		-- The tags under which PostgreSQL makes tables and renames their columns, too.
 		create event trigger rowcast_follow_schema on ddl_command_end
