@@ -77,12 +77,12 @@ export class Buckets {
 		for (const count of counts) this.#put(count, count.op, step % this.size, count.rows, at);
 	}
 
-	/** Adds recorded series whose first step begins at `from`, up to and including the one that begins at `until`. */
-	fill(from: number, stepMs: number, series: readonly Series[], until = Infinity): void {
+	/** Adds recorded series whose first step begins at `from`; what begins after `latest` as of then. */
+	fill(from: number, stepMs: number, series: readonly Series[], latest = Infinity): void {
 		for (const { schema, table, op, rows } of series) {
 			rows.forEach((value, i) => {
-				const at = from + i * stepMs;
-				if (value > 0 && at <= until) this.add(at, [{ schema, table, op, rows: value }]);
+				const at = Math.min(latest, from + i * stepMs);
+				if (value > 0) this.add(at, [{ schema, table, op, rows: value }]);
 			});
 		}
 	}

@@ -86,18 +86,25 @@ export class Feed {
 	push(arrival: Arrival, now: number): void {
 		const { changes, omitted, remainder, counts } = arrival;
 		const first = this.size === 0;
-		const dropped = changes.length - this.#sampler.take(changes.length, omitted, now);
+		// At least one, which tells of its transaction.
+		const shown = Math.max(Math.min(1, changes.length), this.#sampler.take(changes.length, omitted, now));
+		const dropped = changes.length - shown;
+		// What is shown of a transaction is its end: where some of what goes on with it is left out, so is what came before.
+		const begun = dropped + omitted > 0 ? this.#remove(changes) : [];
 		const added = this.#add(changes.slice(dropped), now);
-		const lost = new Map<Transaction, Change[]>();
+		const lost = new Map(begun.map(({ id, changes }) => [id, changes]));
 		for (const change of changes.slice(0, dropped)) {
-			const transaction = added.get(transactionId(change));
-			if (!transaction || change.via) continue;
-			const rows = lost.get(transaction);
+			const id = transactionId(change);
+			if (change.via || !added.has(id)) continue;
+			const rows = lost.get(id);
 			if (rows) rows.push(change);
-			else lost.set(transaction, [change]);
+			else lost.set(id, [change]);
 		}
-		for (const [transaction, rows] of lost)
-			cut(transaction, rows.length, tally([...rows, ...transaction.changes]));
+		for (const [id, rows] of lost) {
+			const transaction = added.get(id);
+			const before = begun.find((each) => each.id === id)?.omitted ?? 0;
+			if (transaction) cut(transaction, rows.length + before, tally([...rows, ...transaction.changes]));
+		}
 		if (omitted === 0 || added.size === 0) return;
 		// What was left out came before these, or is of the first's transaction, or of any in the first of the ticks.
 		if (first && remainder !== omitted) this.begun = false;
@@ -233,9 +240,32 @@ export class Feed {
 		this.#sampler.settle(now);
 	}
 
-	/** Gives the transactions that it made, by id. */
+	/** The transactions at the end that are of a tick: what comes in pages goes on with them. */
+	#last(tick: string | undefined): Transaction[] {
+		const start = this.entries.findLastIndex((entry) => entry.kind !== 'note' && entry.tick !== tick) + 1;
+		return this.entries.slice(start).filter((entry) => entry.kind === 'transaction');
+	}
+
+	/** Takes out the transactions with which these changes go on, and gives them. */
+	#remove(changes: readonly Change[]): Transaction[] {
+		const ids = new Set(changes.map(transactionId));
+		const removed = this.#last(changes[0]?.tick).filter(({ id }) => ids.has(id));
+		if (removed.length > 0)
+			this.entries = this.entries.filter((entry) => !removed.includes(entry as Transaction));
+		for (const transaction of removed) this.#release(transaction);
+		return removed;
+	}
+
+	#release(entry: Entry): void {
+		for (const { seq } of changesIn(entry)) {
+			if (this.#held.delete(seq)) this.size--;
+			this.#byChange.delete(seq);
+		}
+	}
+
+	/** Gives the transactions that these are of, by id. */
 	#add(changes: readonly Change[], now: number): Map<string, Transaction> {
-		const added = new Map<string, Transaction>();
+		const added = new Map(this.#last(changes[0]?.tick).map((transaction) => [transaction.id, transaction]));
 		for (const change of changes) {
 			this.size++;
 			this.#held.add(change.seq);
@@ -267,7 +297,10 @@ export class Feed {
 				this.entries.push(transaction);
 			}
 			transaction.changes.push(change);
-			transaction.open = transaction.changes.length <= FOLDED_ABOVE;
+			// One that a person opened stays open.
+			if (transaction.changes.length === FOLDED_ABOVE + 1) transaction.open = false;
+			transaction.lines = null;
+			if (transaction.cascades) delete transaction.cascades;
 			this.#byChange.set(change.seq, transaction);
 		}
 		this.#trim();
@@ -297,11 +330,7 @@ export class Feed {
 		const target = this.capacity * 0.95;
 		let drop = 0;
 		while (drop < this.entries.length - 1 && (this.size > target || this.entries.length - drop > target)) {
-			const entry = this.entries[drop++]!;
-			for (const { seq } of changesIn(entry)) {
-				if (this.#held.delete(seq)) this.size--;
-				this.#byChange.delete(seq);
-			}
+			this.#release(this.entries[drop++]!);
 		}
 		this.entries = this.entries.slice(drop);
 	}

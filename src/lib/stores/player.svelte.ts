@@ -7,13 +7,13 @@
 
 import type { Client } from '../client/index.ts';
 import { iso } from '../format.ts';
-import { MAX_CHANGES, type Change, type Filter, type Position, type Rates } from '../protocol.ts';
+import type { Change, Filter, Position, Rates } from '../protocol.ts';
 import type { Stretch } from '../view.ts';
 import type { Board } from './board.svelte.ts';
 import type { Counting } from './counting.svelte.ts';
 import type { Ledger } from './ledger.svelte.ts';
 import { heldWith, Projector } from './projector.ts';
-import { after, Reel, runOf } from './reel.ts';
+import { after, Reel, SHOWN } from './reel.ts';
 import { STEPS, StretchCounts, type Extent } from './stretch.ts';
 
 export const SPEEDS = [0.5, 1, 5, 20, 60] as const;
@@ -87,7 +87,11 @@ export class Player {
 			if (opening !== this.#opened) return;
 			const counts = new StretchCounts(this.board, extent, all, whole);
 			const reel = new Reel(this.client(), filter, extent, all);
-			this.#projector = new Projector(counts, reel, (changes, omitted) => this.#push(changes, omitted));
+			this.#projector = new Projector(counts, reel, (changes, omitted) => {
+				this.#push(changes, omitted);
+				// A sample that was on its way.
+				if (!this.playing) void this.#count(true);
+			});
 			this.empty = all.after === all.tick;
 			this.since = all.since ?? null;
 			const wanted = this.goToWhenOpen;
@@ -184,8 +188,8 @@ export class Player {
 	}
 
 	/**
-	 * Moves to the next change of the stretch, or the one before, alone or with those beside it of the same transaction
-	 * (back: at most a page of them).
+	 * Moves to the next change of the stretch, or the one before, alone or with those beside it of the same transaction (as
+	 * many as a card holds).
 	 */
 	async step(by: 1 | -1, what: 'change' | 'transaction'): Promise<void> {
 		if (!this.stretch || !this.#projector || this.loading || this.#placing === this.#round) return;
@@ -231,8 +235,6 @@ export class Player {
 		if (open) this.ledger.open = open;
 		this.#rested();
 		await this.#count();
-		this.board.recent.advance(this.at);
-		this.board.beat++;
 	}
 
 	#unsettle(): void {
@@ -260,15 +262,11 @@ export class Player {
 	async #back(what: 'change' | 'transaction'): Promise<Change | null | undefined> {
 		const { reel } = this.#projector!;
 		const round = ++this.#round;
-		const held = await reel.before(reel.shown, MAX_CHANGES);
-		if (round !== this.#round) return;
-		const run = what === 'change' ? 1 : runOf(held);
-		const first = held[run - 1];
-		if (!first) return;
-		const left = held.slice(run, run + 200);
-		const newest = left[0] ?? null;
+		const led = await reel.back(what);
+		if (round !== this.#round || !led) return;
+		const newest = led.left[0] ?? null;
 		this.at = Math.min(this.at, this.#within(Date.parse(newest?.at ?? '') || 0));
-		this.#rewind(left, first);
+		this.#rewind(led.left, led.to);
 		return newest;
 	}
 
@@ -290,7 +288,7 @@ export class Player {
 		counts.restart(at);
 		this.ledger.follow();
 		try {
-			const shown = await reel.jump(at, 200);
+			const shown = await reel.jump(at, SHOWN);
 			if (round !== this.#round) return;
 			this.board.feed.reset(shown ?? []);
 			this.board.touch();
@@ -298,19 +296,21 @@ export class Player {
 			if (round === this.#placing) this.#placing = -1;
 		}
 		await this.#count();
-		this.board.beat++;
 	}
 
-	/** Counts what is shown, once what matches is counted. */
-	async #count(): Promise<void> {
+	/** Counts what is shown, once what matches is counted; `anew` also where the board counts something exactly. */
+	async #count(anew = false): Promise<void> {
 		const { counts, reel } = this.#projector!;
 		const { shown } = reel;
-		if (counts.exact || !counts.counted) return;
 		try {
+			if ((counts.exact && !anew) || !counts.counted) return;
 			const { series, part } = await reel.counts(counts);
 			if (reel.shown === shown && counts === this.#projector?.counts) counts.show(this.at, series, part);
 		} catch {
 			// The steps that have passed are counted: less fine, and as true.
+		} finally {
+			this.board.recent.advance(this.at);
+			this.board.beat++;
 		}
 	}
 

@@ -83,6 +83,13 @@ export class Present {
 		}
 	}
 
+	/** Follows another filter from where the one before came to, at least from a tick on. */
+	goOn(after: Cursor, filter: Filter): void {
+		const reached = this.#subscription?.cursor;
+		const further = reached?.epoch === after.epoch && BigInt(reached.tick) > BigInt(after.tick);
+		this.follow(further ? reached : after, filter);
+	}
+
 	/** Follows what comes after a tick. */
 	follow(after: Cursor, filter: Filter): void {
 		this.#subscription = this.client().subscribe(

@@ -6,6 +6,7 @@
  */
 
 import type { Client } from '../client/index.ts';
+import { CAPACITY } from '../feed.ts';
 import { iso } from '../format.ts';
 import { MAX_CHANGES } from '../protocol.ts';
 import type { Change, Filter, Position, Rates, Series } from '../protocol.ts';
@@ -13,6 +14,8 @@ import { STEPS, type Extent, type StretchCounts } from './stretch.ts';
 
 /** Reads on when fewer changes than this are left. */
 const LOW = 400;
+/** Changes that stand before the playhead where it was put. */
+export const SHOWN = 200;
 /** Pages that are read at most for what a tick holds. */
 const TICK_PAGES = 5;
 
@@ -109,7 +112,7 @@ export class Reel {
 	}
 
 	/** The newest changes of the stretch before a position, newest first. */
-	async before(before: Position, limit = 200): Promise<Change[]> {
+	async before(before: Position, limit = SHOWN): Promise<Change[]> {
 		const { filter } = this;
 		const { changes } = await this.client.history({ filter, before, limit, order: 'desc' });
 		return changes.filter(({ tick }) => BigInt(tick) > BigInt(this.rates.after));
@@ -128,9 +131,9 @@ export class Reel {
 	}
 
 	/** Reads a page where few are left. */
-	async readOn(): Promise<void> {
+	async readOn(few = LOW): Promise<void> {
 		const next = this.#next;
-		if (this.#reading || !next || this.#queue.length > LOW) return;
+		if (this.#reading || !next || this.#queue.length > few) return;
 		await this.#read(async (current) => {
 			const { filter } = this;
 			const page = await this.client.history({ filter, after: next, order: 'asc', limit: MAX_CHANGES });
@@ -149,12 +152,35 @@ export class Reel {
 
 	/** Hands out the next change, alone or with those beside it of the same transaction, and when they pass. */
 	async step(what: 'change' | 'transaction'): Promise<{ at: number; changes: Change[] }> {
-		if (this.#queue.length < 2) await this.readOn();
-		const at = this.#queue[0]?.position ?? -Infinity;
-		return {
-			at,
-			changes: this.#take(what === 'change' ? 1 : runOf(this.#queue.map(({ change }) => change)))
-		};
+		const run = () => (what === 'change' ? 1 : runOf(this.#queue.map(({ change }) => change)));
+		for (let known = -1; run() >= this.#queue.length && known < this.#queue.length;) {
+			known = this.#queue.length;
+			await this.readOn(CAPACITY - MAX_CHANGES);
+		}
+		// A transaction has passed with its last row.
+		const at = this.#queue[run() - 1]?.position ?? -Infinity;
+		return { at, changes: this.#take(run()) };
+	}
+
+	/** Where a step back leads, and what stands before that, newest first; null where nothing stands before. */
+	async back(what: 'change' | 'transaction'): Promise<{ to: Position; left: Change[] } | null> {
+		const first = what === 'change' ? (await this.before(this.shown, 1))[0] : await this.#beginning();
+		if (!first) return null;
+		const to = { tick: first.tick, seq: first.seq };
+		return { to, left: await this.before(to) };
+	}
+
+	/** The first of the changes beside the newest of the same transaction, of as many as a card holds. */
+	async #beginning(): Promise<Change | undefined> {
+		let first: Change | undefined;
+		for (let read = 0; read < CAPACITY; read += MAX_CHANGES) {
+			const { tick, seq } = first ?? this.shown;
+			const page = await this.before({ tick, seq }, MAX_CHANGES);
+			const run = first ? runOf([first, ...page]) - 1 : runOf(page);
+			first = page[run - 1] ?? first;
+			if (run < MAX_CHANGES) break;
+		}
+		return first;
 	}
 
 	#within(changes: readonly Change[]): Change[] {

@@ -61,6 +61,10 @@ export class Session {
 	delay: { p50: number; p95: number } | null = $state.raw(null);
 
 	#client: Client | null = null;
+	/** The view could not be loaded: it is asked for again and again. */
+	#failing = $state(false);
+	/** What the board holds is of another view or log: nothing of it is kept. */
+	#stale = true;
 	/** The log is another than the one that was shown last. */
 	#otherLog = false;
 	/** When the connection broke. */
@@ -104,8 +108,11 @@ export class Session {
 
 	/** What of the view cannot be shown, in one sentence; null where all of it is. */
 	get notice(): string | null {
-		if (this.ready && this.unloaded && !this.link.up)
-			return 'Not loaded: the server is away; what is shown is of the view before';
+		if (this.ready && this.unloaded && (this.#failing || !this.link.up)) {
+			const database = this.state?.database === 'disconnected' ? 'is away' : 'did not answer in time';
+			const who = this.link.up ? `the database ${database}` : 'the server is away';
+			return `Not loaded: ${who}; what is shown is of the view before`;
+		}
 		const missing = missingTables(this.view, this.tables).map(tableLabel);
 		if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
 		if (this.view.unread) return this.view.unread;
@@ -158,13 +165,16 @@ export class Session {
 		const past = view.past;
 		if (past) {
 			if (before !== JSON.stringify([this.filter, view.span.label]) || !this.player.shows(past)) {
+				this.#stale = true;
 				this.#reload();
 			}
 			return;
 		}
 		const wasPast = this.player.stretch !== null;
 		this.player.leave();
-		if (wasPast || before !== JSON.stringify([this.filter, view.span.label])) void this.load();
+		if (!wasPast && before === JSON.stringify([this.filter, view.span.label])) return;
+		this.#stale = true;
+		void this.load();
 	}
 
 	/** Comes to an address: of it, what the screen else moves by itself, the playhead and the row that is open. */
@@ -191,21 +201,22 @@ export class Session {
 		if (this.wanted === row) this.wanted = null;
 	}
 
-	/** Loads the present. `keep` leaves what the ledger holds and adds what is new. */
-	async load(keep = false): Promise<void> {
+	/** Loads the present; adds what is new to what the ledger holds, where that is of the same view. */
+	async load(): Promise<void> {
 		clearTimeout(this.#retry);
 		this.unloaded = true;
 		try {
-			if (await this.present.load(this.hello!.epoch, this.filter, this.view.span, keep)) this.#becomeReady();
+			const loaded = this.present.load(this.hello!.epoch, this.filter, this.view.span, !this.#stale);
+			if (await loaded) this.#becomeReady();
 		} catch (error) {
 			this.#failed(error);
 		}
 	}
 
 	/** Loads the view anew, present or past. */
-	#reload(keep = false): void {
+	#reload(): void {
 		const { past } = this.view;
-		if (!past) return void this.load(keep);
+		if (!past) return void this.load();
 		this.unloaded = true;
 		this.present.leave();
 		this.player.open(past).then(
@@ -216,7 +227,7 @@ export class Session {
 
 	#becomeReady(): void {
 		this.ready = true;
-		this.unloaded = false;
+		this.unloaded = this.#failing = this.#stale = false;
 		if (this.#otherLog)
 			this.#note(
 				'gap',
@@ -230,14 +241,17 @@ export class Session {
 		const refused = error instanceof Refused ? error.code : 'UNAVAILABLE';
 		if (refused === 'BAD_REQUEST' && this.view.where && this.problem === null) {
 			this.problem = (error as Error).message;
+			this.#stale = true;
 			return this.#reload();
 		}
 		if (refused === 'BAD_REQUEST' || refused === 'NOT_FOUND') this.problem = (error as Error).message;
-		else
-			this.#retry = setTimeout(() => this.hello && this.link.up && this.#reload(!this.#otherLog), RETRY_MS);
+		else {
+			this.#failing = true;
+			this.#retry = setTimeout(() => this.hello && this.link.up && this.#reload(), RETRY_MS);
+		}
 		// The present needs no past: it is followed meanwhile.
 		if (!this.view.past && this.hello && refused !== 'BAD_REQUEST')
-			this.present.follow({ epoch: this.hello.epoch, tick: this.hello.head }, this.filter);
+			this.present.goOn({ epoch: this.hello.epoch, tick: this.hello.head }, this.filter);
 	}
 
 	#welcome(hello: Hello): void {
@@ -246,11 +260,11 @@ export class Session {
 		this.tables = this.board.feed.tables = hello.tables;
 		if (!before) return this.#reload();
 		const away = Date.now() - this.#lost;
-		if (before.epoch !== hello.epoch) this.#otherLog = true;
+		if (before.epoch !== hello.epoch) this.#otherLog = this.#stale = true;
 		else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
 		else if (!this.unloaded) return;
 		if (this.unloaded) this.#reload();
-		else if (!this.view.past) void this.load(!this.#otherLog);
+		else if (!this.view.past) void this.load();
 	}
 
 	#stateChanged(state: State): void {
@@ -272,8 +286,9 @@ export class Session {
 		// Leaving a table out means asking for all others: there may be others now.
 		// Where a chosen table went or came, what is shown is of another filter.
 		// Also where that is still on its way: what is on its way would be taken for what was asked for.
-		if (!this.view.past && JSON.stringify(this.filter) !== before)
-			void this.load(this.ready && missing() === lacked);
+		if (this.view.past || JSON.stringify(this.filter) === before) return;
+		if (missing() !== lacked) this.#stale = true;
+		void this.load();
 	}
 
 	#linked(link: Link): void {

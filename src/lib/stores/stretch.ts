@@ -23,6 +23,8 @@ export class StretchCounts {
 	/** Fine steps that are on the board. */
 	#applied = 0;
 	readonly #start: number;
+	/** What each fine step has of all that matches, once that was asked for. */
+	#rows: number[] | null = null;
 
 	/** `all`: by tables and ops alone; `counted`: whether that is all that the filter says. */
 	constructor(
@@ -38,6 +40,7 @@ export class StretchCounts {
 	/** Adds a piece of what matches; it is on the board once that counts anew. */
 	add(piece: Rates): void {
 		addSeries(this.#series, this.all, piece);
+		this.#rows = null;
 	}
 
 	/** When a fine step is, as `rates` asks for it. */
@@ -65,20 +68,26 @@ export class StretchCounts {
 	/** Counts anew what is shown: these counts of fine steps, and these changes. */
 	show(at: number, series: readonly Series[], changes: readonly Change[]): void {
 		this.#clear(at);
-		for (const buckets of [this.board.window, this.board.recent])
-			buckets.fill(this.#start, this.all.stepMs, series, at);
+		this.board.window.fill(this.#start, this.all.stepMs, series);
+		this.board.recent.fill(this.#start, this.all.stepMs, series, at);
 		this.exact = true;
 		this.pass(at, changes);
 	}
 
-	/** Counts changes that are shown now. */
+	/** Counts changes that are shown now, where the chart has them as to come: at their tick, not when they were written. */
 	pass(at: number, changes: readonly Change[]): void {
 		if (!this.exact) return;
-		for (const { schema, table, op, at: written } of changes) {
-			const moment = Math.min(at, Math.max(this.extent.from, Date.parse(written)));
+		let passed = Object.values(this.board.window.sums).reduce((sum, rows) => sum + rows, 0);
+		const rows = (this.#rows ??= sumOf(this.#series));
+		let step = 0;
+		let ahead = rows[0]!;
+		for (const { schema, table, op } of changes) {
+			for (; step < STEPS - 1 && ahead <= passed; ahead += rows[step]!) step++;
+			passed++;
+			const moment = this.#start + step * this.all.stepMs;
 			const counts = [{ schema, table, op, rows: 1 }];
 			this.board.window.add(moment, counts);
-			this.board.recent.add(moment, counts);
+			this.board.recent.add(Math.min(at, moment), counts);
 		}
 	}
 
@@ -141,4 +150,10 @@ export class StretchCounts {
 			for (let i = first; i < first + steps; i++) rows += counts[i] ?? 0;
 		return rows / ((steps * stepMs) / (speed * 1000));
 	}
+}
+
+function sumOf(series: readonly Series[]): number[] {
+	const sums = new Array<number>(STEPS).fill(0);
+	for (const { rows } of series) rows.forEach((value, i) => (sums[i]! += value));
+	return sums;
 }

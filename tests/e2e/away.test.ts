@@ -1,0 +1,114 @@
+/** What is asked for while the database is away is told as not there, and is there once it is back. */
+import type { Page } from '@playwright/test';
+import pg from 'pg';
+import { counter, expect, insertBooks, lines, open, table, test as base } from '../support/page.ts';
+
+/** Takes the database away, and gives it back with a connection to it. */
+const test = base.extend<{ away: () => Promise<void>; back: () => Promise<pg.Client> }>({
+	away: async ({ database, cluster }, use) => {
+		const { pathname } = new URL(database.url);
+		await use(() => settle(cluster.connectionString, pathname.slice(1), false));
+	},
+	back: async ({ database, cluster }, use) => {
+		const client = new pg.Client({ connectionString: database.url });
+		const { pathname } = new URL(database.url);
+		await use(async () => {
+			await settle(cluster.connectionString, pathname.slice(1), true);
+			await client.connect();
+			return client;
+		});
+		await client.end();
+	}
+});
+
+async function settle(cluster: string, name: string, there: boolean) {
+	const elsewhere = new pg.Client({ connectionString: cluster });
+	await elsewhere.connect();
+	await elsewhere.query(`alter database ${name} allow_connections ${there}`);
+	if (!there)
+		await elsewhere.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
+			name
+		]);
+	await elsewhere.end();
+}
+
+const header = (page: Page) => page.locator('header');
+const changes = (page: Page) => page.getByRole('region', { name: 'Changes' });
+
+for (const [what, choose] of [
+	['a filter', (page: Page) => filter(page, 'price>5000')],
+	['a table', (page: Page) => table(page, 'User').click()]
+] as const)
+	test(`${what} that is chosen meanwhile leaves no line of the view before`, async ({
+		page,
+		rowcast,
+		db,
+		away,
+		back
+	}) => {
+		void rowcast;
+		await open(page);
+		await insertBooks(db, 1, 3);
+		await expect(lines(page)).toHaveCount(3);
+		await away();
+		await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+		await choose(page);
+		await expect(changes(page)).toContainText(
+			'Not loaded: the database is away; what is shown is of the view before'
+		);
+		await back();
+		await expect(header(page)).toContainText('Following', { timeout: 30_000 });
+		await expect(changes(page)).not.toContainText('Not loaded', { timeout: 20_000 });
+		await expect(lines(page).filter({ hasText: 'Book' })).toHaveCount(0);
+	});
+
+test('another span, or a replay that is left, goes on where the feed was', async ({
+	page,
+	rowcast,
+	db,
+	away,
+	back
+}) => {
+	void rowcast;
+	const problems = await open(page);
+	await insertBooks(db, 1, 3);
+	await expect(lines(page)).toHaveCount(3);
+	await away();
+	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+	await page.keyboard.press(']');
+	await page.keyboard.press('r');
+	await page.keyboard.press('Escape');
+	const again = await back();
+	await insertBooks(again, 11, 13);
+	await expect(lines(page).filter({ hasText: 'insert' })).toHaveCount(6, { timeout: 30_000 });
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('6');
+	await insertBooks(again, 14, 14);
+	await expect(lines(page).first()).toContainText('Book 14');
+	expect(problems).toEqual([]);
+});
+
+test('of a page that was opened meanwhile, what was before stands below what was said since', async ({
+	page,
+	rowcast,
+	db,
+	away,
+	back
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 3);
+	await expect(lines(page)).toHaveCount(3);
+	await away();
+	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+	await page.reload();
+	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+	await back();
+	await expect(lines(page).filter({ hasText: 'insert' })).toHaveCount(3, { timeout: 30_000 });
+	await expect(lines(page).last()).toContainText('Book 1');
+});
+
+async function filter(page: Page, text: string) {
+	const field = page.getByRole('combobox', { name: 'Filter changes' });
+	await field.fill(text);
+	await field.press('Enter');
+}
