@@ -101,6 +101,11 @@ export function dayTime(ms: number): string {
 	return day.format(ms);
 }
 
+/** When the day began that holds a moment, in the person's zone. */
+export function startOfDay(ms: number): number {
+	return new Date(ms).setHours(0, 0, 0, 0);
+}
+
 /** Whether both are of one day, in the person's zone. */
 export function sameDay(a: number, b: number): boolean {
 	return new Date(a).toDateString() === new Date(b).toDateString();
@@ -160,9 +165,9 @@ export function duration(ms: number): string {
 /** `now`, `3 s ago`, `5 min ago`: one unit, since it ticks while being read. */
 export function ago(ms: number): string {
 	if (ms < 1000) return 'now';
-	return `${duration(ms)
+	// Whole seconds: of a fraction, each locale has its own digits and point.
+	return `${duration(Math.floor(ms / 1000) * 1000)
 		.split(' ')
 		.slice(0, 2)
-		.join(' ')
-		.replace(/[.,]\d+/, '')} ago`;
+		.join(' ')} ago`;
 }

@@ -59,6 +59,7 @@ type Side = 'before' | 'after';
 
 /** Puts a row there as it was on one side of a change, without semicolon. */
 export function insertion(table: TableName, columns: ColumnChange[], side: Side, info?: TableInfo): string {
+	if (columns.length === 0) return `insert into ${quoted(table)} default values`;
 	const names = columns.map(({ name }) => identifier(name)).join(', ');
 	const values = columns.map((column) => literal(table, column.name, column[side] ?? 'null', info));
 	// An identity, too, is to be what it was.
@@ -75,7 +76,7 @@ export function assignments(table: TableName, columns: ColumnChange[], side: Sid
 /** SQL with the change's effect; null where it has none of its own. */
 export function redoSql(change: Change, info?: TableInfo): string | null {
 	const { op } = change;
-	if (op === 'TRUNCATE') return `truncate ${quoted(change)};`;
+	if (op === 'TRUNCATE') return `truncate ${quoted(change.partition ?? change)};`;
 	if (op === 'REFERENCE') return null;
 	const columns = writable(change, info);
 	if (op === 'INSERT') return warn(change, `${insertion(change, columns, 'after', info)};`);
@@ -92,7 +93,9 @@ function condition(change: Change, info?: TableInfo): string {
 	const columns = columnsOf(change);
 	const keys = Object.keys(change.key ?? {});
 	const by = keys.length > 0 ? columns.filter(({ name }) => keys.includes(name)) : columns;
-	return by.map((column) => holds(change, column.name, column.before ?? 'null', info)).join(' and ');
+	return (
+		by.map((column) => holds(change, column.name, column.before ?? 'null', info)).join(' and ') || 'true'
+	);
 }
 
 function warn(change: Change, sql: string): string {

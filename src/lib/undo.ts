@@ -105,7 +105,9 @@ function rowsOf(changes: readonly Change[], problems: Set<string>): UndoRow[] {
 		const { op, schema, table, before, after } = change;
 		if (op === 'REFERENCE') continue;
 		if (op === 'TRUNCATE') {
-			problems.add(`The rows that were in ${tableLabel(change)} when it was truncated are not in the log.`);
+			problems.add(
+				`The rows that were in ${tableLabel(change.partition ?? change)} when it was truncated are not in the log.`
+			);
 			continue;
 		}
 		const from = change.key && place(change, (before ?? after)!);
@@ -183,7 +185,7 @@ function found(change: Change, row: UndoRow, lost: (name: string) => boolean, in
 	// Without a primary key equal rows may be there: one of them is meant, whichever.
 	return keys.length > 0
 		? where
-		: `(tableoid, ctid) = (select tableoid, ctid from ${quoted(change)} where ${where} limit 1)`;
+		: `(tableoid, ctid) = (select tableoid, ctid from ${quoted(change)} where ${where || 'true'} limit 1)`;
 }
 
 /** Whether an update gave its row another key. */

@@ -55,6 +55,30 @@ test('closing the detail gives the keyboard back to its line', async ({ page, ro
 	await expect(lines(page).nth(1)).toBeFocused();
 });
 
+test('of a truncated partition the others stay; a foreign key that is there twice is one way', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await db.query(`create table ev (id int) partition by range (id);
+		create table ev_1 partition of ev for values from (0) to (10);
+		create table twice (id int primary key, b int references "User", foreign key (b) references "User")`);
+	const problems = await open(page);
+	await db.query(`insert into twice values (1, 1)`);
+	await db.query('truncate ev_1');
+	const truncated = lines(page).filter({ hasText: 'truncate' });
+	await expect(truncated).toContainText(/truncate\s*ev.*partition ev_1: all its rows removed/s);
+	await openLine(truncated);
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	await expect(detail).toContainText('All rows of partition ev_1 were removed');
+	await page.keyboard.press('Escape');
+	await openLine(lines(page).filter({ hasText: 'twice 1' }));
+	await detail.getByRole('tab', { name: 'Related' }).click();
+	await expect(detail.getByRole('button', { name: /User.*via b/ })).toHaveCount(1);
+	expect(problems).toEqual([]);
+});
+
 test.describe('on a phone', () => {
 	test.use({ viewport: { width: 390, height: 844 } });
 	test('the title has room for a long name and its key', async ({ page, rowcast, db }) => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Change } from '../../src/lib/protocol.ts';
 import { writePast } from '../bench/past.ts';
 import { useDatabase } from '../support/database.ts';
@@ -129,4 +129,28 @@ test('one who leaves takes the query along, in the database too', async () => {
 	});
 	const response = await open('?table=public.voucher');
 	expect(await drain(response)).toBe(Number(response.headers['x-rowcast-changes']));
+});
+
+describe('more changes than a browser holds', () => {
+	const large = useDatabase();
+	test('a page that replays is refused, whatever condition is asked', async () => {
+		const { url } = large();
+		await withClient(url, (db) => db.query('create table big (id int)'));
+		const server = await startRowcast({ env: { DATABASE_URL: url, ROWCAST_WATCH: 'all' } });
+		const ask = async (query: string) => (await fetch(`${server.url}/export?${query}`)).text();
+		await withClient(url, (db) => db.query('insert into big select generate_series(1, 200001)'));
+		await eventually(
+			() => ask('format=csv&size'),
+			(size) => size.includes('"changes":200001'),
+			20_000
+		);
+		for (const query of ['&size', '', '&size&q=id>0'])
+			expect(await ask(`format=html${query}`)).toContain(
+				'A replay holds 200000 changes, and these are 200001'
+			);
+		// A download that has begun is broken off.
+		await expect(ask('format=html&q=id>0')).rejects.toThrow();
+		expect(await ask('format=html&size&q=id>1')).toContain('"changes":200000');
+		await server.stop();
+	});
 });

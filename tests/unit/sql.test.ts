@@ -37,3 +37,18 @@ test('what the log does not hold is not invented', () => {
 		'not whole'
 	);
 });
+
+test('of a partition that was truncated, the others stay', () => {
+	const truncated = change({
+		op: 'TRUNCATE',
+		before: null,
+		after: null,
+		partition: { schema: 's', table: 'p 1' }
+	});
+	expect(redoSql(truncated)).toBe('truncate "s"."p 1";');
+});
+
+test('a row without columns', () => {
+	expect(redoSql(change({ key: null, after: '{}' }))).toBe('insert into "public"."Book" default values;');
+	expect(redoSql(change({ op: 'DELETE', key: null, before: '{}', after: null }))).toContain('where true;');
+});

@@ -12,6 +12,7 @@ import {
 	type TableInfo
 } from '../protocol.ts';
 import { textOf, total } from './compose.ts';
+import { RequestError } from './errors.ts';
 import type { Turnstile } from './limits.ts';
 import replay from './replay.html?raw';
 import type { Reader, Selection } from './types.ts';
@@ -25,6 +26,8 @@ export type Format = keyof typeof FORMATS;
 
 /** Changes whose size is measured to tell that of the file. */
 const SAMPLE = 200;
+/** What a browser keeps in memory with ease. */
+const MAX_REPLAY = 200_000;
 
 /** Characters of row text that a page should not exceed by much: it grows up to there, for the next may be larger. */
 const PAGE_TEXT = 2_000_000;
@@ -60,8 +63,21 @@ type Entry = Change | Gap;
 export async function* exportChanges(past: Past, request: ExportRequest): AsyncGenerator<string> {
 	const { head, write, tail } = writerOf(request, past.tables());
 	yield head;
-	for await (const entries of pagesOf(past, request)) yield write(entries);
+	let changes = 0;
+	for await (const entries of pagesOf(past, request)) {
+		checkSize(request, (changes += entries.length));
+		yield write(entries);
+	}
 	yield tail;
+}
+
+/** Throws a RequestError where a page that replays would hold more changes than a browser can. */
+export function checkSize({ format }: ExportRequest, changes: number): void {
+	if (format === 'html' && changes > MAX_REPLAY)
+		throw new RequestError(
+			'BAD_REQUEST',
+			`A replay holds ${MAX_REPLAY} changes, and these are ${changes}: choose a shorter time or fewer tables.`
+		);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { RequestError, failure, refusal, toFailure } from '$lib/server/errors.ts';
 import {
 	FORMATS,
+	checkSize,
 	countOf,
 	exportChanges,
 	sizeOf,
@@ -11,9 +12,6 @@ import {
 import { compileWhere } from '$lib/server/where.ts';
 import { filterOf, parseView } from '$lib/view.ts';
 import type { RequestHandler } from './$types';
-
-/** What a browser keeps in memory with ease. */
-const MAX_REPLAY = 200_000;
 
 /**
  * The changes of a view as a file: `/export?format=csv` with the address of the view behind it. X-Rowcast-Changes tells
@@ -27,12 +25,12 @@ export const GET: RequestHandler = async ({ url, locals, request: { signal } }) 
 	try {
 		const request = await requestOf(url.searchParams, past);
 		const most = await countOf(past, request);
-		if (request.format === 'html' && request.filter.where === undefined && most > MAX_REPLAY)
-			throw new RequestError(
-				'BAD_REQUEST',
-				`A replay holds ${MAX_REPLAY} changes, and these are ${most}: choose a shorter time or fewer tables.`
-			);
-		if (url.searchParams.has('size')) return Response.json({ ok: true, ...(await sizeOf(past, request)) });
+		if (request.filter.where === undefined) checkSize(request, most);
+		if (url.searchParams.has('size')) {
+			const size = await sizeOf(past, request);
+			if (!size.most) checkSize(request, size.changes);
+			return Response.json({ ok: true, ...size });
+		}
 		const pieces = exportChanges(past, request);
 		const encoder = new TextEncoder();
 		const body = new ReadableStream<Uint8Array>({
