@@ -151,10 +151,11 @@ export class Screen {
 	escape(): void {
 		const { ledger, player, view } = this.session;
 		if (this.tablesSheet) this.tablesSheet = false;
+		// On the wall nothing of the rest is seen.
+		else if (this.wall) this.wall = false;
 		else if (ledger.open) ledger.close();
 		else if (this.picks.chosen.size > 0) this.picks.clear();
 		else if (view.then) this.show({ then: null });
-		else if (this.wall) this.wall = false;
 		else if (player.stretch) this.show({ past: null });
 		else if (ledger.stance === 'reading') ledger.follow();
 	}

@@ -133,6 +133,11 @@ export class Session {
 		return this.ready && !(this.unloaded && this.player.stretch);
 	}
 
+	/** The server is there, and has come to ask for a token. */
+	get locked(): boolean {
+		return this.link.reason === 'UNAUTHORIZED';
+	}
+
 	/** Rows a second just now, of what `rows` picks; null while nothing can be heard. */
 	rate(rows: number): number | null {
 		return this.loaded && (this.player.stretch || this.following) ? this.board.rate(rows) : null;
@@ -323,7 +328,7 @@ export class Session {
 
 	/** How things stand, in one sentence. */
 	status(now: number): string {
-		if (this.link.reason === 'UNAUTHORIZED') return 'The server asks for a token';
+		if (this.locked) return 'The server asks for a token';
 		if (!this.hello) return 'Connecting';
 		if (!this.link.up) return `Server away for ${duration(now - this.link.since)}, reconnecting`;
 		const since = duration(Math.max(0, now - Date.parse(this.state?.since ?? '')) || 0);
