@@ -13,6 +13,13 @@ import { OPS } from '../protocol.ts';
 
 const MAX_DEPTH = 40;
 const MAX_TERMS = 100;
+/** What other languages write. */
+const SLIPS: Partial<Record<string, string>> = {
+	not: 'Write - right before what it excludes, like -op:delete.',
+	and: 'Write a term before "and", or leave it out: a blank means and.',
+	'&': 'Leave this out: a blank means and, like id>1 id<3.',
+	'|': 'Write or, like op:insert or op:delete.'
+};
 
 /** Reads a filter. The error of one that cannot be read says what to do, and where. */
 export function parse(text: string): Parsed {
@@ -54,7 +61,13 @@ class Parser {
 	filter(): Term {
 		const term = this.#or(0);
 		if (this.#at < this.text.length)
-			throw new Problem(this.#at, 1, 'Take this parenthesis out, or open it further to the left.');
+			throw new Problem(
+				this.#at,
+				1,
+				/[:=<>~]\s*[[(][^\s]*$/.test(this.text.slice(0, this.#at))
+					? 'Put a value with brackets in double quotes, like during:"[1,5)".'
+					: 'Take this parenthesis out, or open it further to the left.'
+			);
 		return term;
 	}
 
@@ -77,7 +90,9 @@ class Parser {
 		const terms: Term[] = [];
 		const start = this.#at;
 		while (this.#skip() && this.text[this.#at] !== ')' && !this.#looksAt('or')) {
-			if (terms.length > 0 && this.#word('and')) this.#skip();
+			const and = terms.length > 0 && this.#word('and') ? this.#at - 3 : null;
+			if (and !== null && (!this.#skip() || this.text[this.#at] === ')'))
+				throw new Problem(and, 3, 'Write a term after "and", or leave it out: a blank means and.');
 			terms.push(this.#unary(depth));
 		}
 		if (terms.length === 1) return terms[0]!;
@@ -128,7 +143,10 @@ class Parser {
 				end - at,
 				this.text[end] === '.'
 					? 'Only before and after take a point: write before.price or after.price, or put the name in double quotes.'
-					: `Say what ${shown} should be: ${shown}:value, ${shown}>10 or ${shown}~"*part*".`
+					: /^is\b/i.test(this.text.slice(this.#at))
+						? `Write ${shown}:null, or -${shown}:null for what is not.`
+						: (SLIPS[word] ??
+							`Say what ${shown} should be: ${shown}:value, ${shown}>10 or ${shown}~"*part*".`)
 			);
 		}
 		const operator = { at: this.#at - comparison.length, length: comparison.length };
@@ -207,9 +225,10 @@ class Parser {
 			throw new Problem(
 				Math.min(this.#at, this.text.length),
 				char === undefined ? 0 : 1,
-				char !== undefined && /[:=!<>~]/.test(char)
-					? `Write a column before ${char}, like price${char === '!' ? '!=' : char}10.`
-					: 'Write a column, like price>10; put a name with other characters in double quotes.'
+				SLIPS[char ?? ''] ??
+					(char !== undefined && /[:=!<>~]/.test(char)
+						? `Write a column before ${char}, like price${char === '!' ? '!=' : char}10.`
+						: 'Write a column, like price>10; put a name with other characters in double quotes.')
 			);
 		}
 		this.#at += word.length;
