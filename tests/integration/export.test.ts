@@ -151,6 +151,14 @@ test('a replay is one page that needs no server, whatever the rows hold', async 
 		for (let i = 0; i < 5; i++) await tab.getByTitle('Next change').click();
 		expect(await rows.count()).toBeGreaterThan(first);
 		expect(await rows.count()).toBe(5);
+		expect(await tab.locator('#now').textContent()).toMatch(/\d\d:\d\d:\d\d[.,]\d{3}.* · 5 of /);
+		// Newest first, and what stands under more of its transaction is set in.
+		const shown = await tab.evaluate<Change[]>('entries.slice(0, 5).reverse()');
+		expect(await rows.evaluateAll((rows) => rows.map(({ className }) => className))).toEqual(
+			shown.map(({ tick, tx }, i) =>
+				i > 0 && shown[i - 1]!.tick === tick && shown[i - 1]!.tx === tx ? 'within' : ''
+			)
+		);
 		await rows.first().locator('summary').click();
 		expect(await rows.first().locator('table').textContent()).toContain('9007199254740993');
 		expect(await rows.first().locator('table').textContent()).toContain('</script>');
