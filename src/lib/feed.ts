@@ -82,6 +82,12 @@ export class Feed {
 		if (changes.length >= PAGE) this.#reach(changes[0]!);
 	}
 
+	/** Adds all of these, which follow what is held. */
+	append(changes: readonly Change[]): void {
+		this.#sampler.sample = { shown: 0, of: 0 };
+		this.#add(changes, 0);
+	}
+
 	/** Adds what arrived at `now` (milliseconds on any steady clock). Above what can be read, the newest are kept. */
 	push(arrival: Arrival, now: number): void {
 		const { changes, omitted, remainder, counts } = arrival;

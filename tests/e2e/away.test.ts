@@ -1,36 +1,7 @@
 /** What is asked for while the database is away is told as not there, and is there once it is back. */
 import type { Page } from '@playwright/test';
-import pg from 'pg';
-import { counter, expect, insertBooks, lines, open, table, test as base } from '../support/page.ts';
-
-/** Takes the database away, and gives it back with a connection to it. */
-const test = base.extend<{ away: () => Promise<void>; back: () => Promise<pg.Client> }>({
-	away: async ({ database, cluster }, use) => {
-		const { pathname } = new URL(database.url);
-		await use(() => settle(cluster.connectionString, pathname.slice(1), false));
-	},
-	back: async ({ database, cluster }, use) => {
-		const client = new pg.Client({ connectionString: database.url });
-		const { pathname } = new URL(database.url);
-		await use(async () => {
-			await settle(cluster.connectionString, pathname.slice(1), true);
-			await client.connect();
-			return client;
-		});
-		await client.end();
-	}
-});
-
-async function settle(cluster: string, name: string, there: boolean) {
-	const elsewhere = new pg.Client({ connectionString: cluster });
-	await elsewhere.connect();
-	await elsewhere.query(`alter database ${name} allow_connections ${there}`);
-	if (!there)
-		await elsewhere.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
-			name
-		]);
-	await elsewhere.end();
-}
+import type pg from 'pg';
+import { counter, expect, insertBooks, lines, open, table, test } from '../support/page.ts';
 
 const header = (page: Page) => page.locator('header');
 const changes = (page: Page) => page.getByRole('region', { name: 'Changes' });
@@ -48,10 +19,7 @@ for (const [what, choose] of [
 	}) => {
 		void rowcast;
 		await open(page);
-		await insertBooks(db, 1, 3);
-		await expect(lines(page)).toHaveCount(3);
-		await away();
-		await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+		await leave(page, db, away);
 		await choose(page);
 		await expect(changes(page)).toContainText(
 			'Not loaded: the database is away; what is shown is of the view before'
@@ -71,10 +39,7 @@ test('another span, or a replay that is left, goes on where the feed was', async
 }) => {
 	void rowcast;
 	const problems = await open(page);
-	await insertBooks(db, 1, 3);
-	await expect(lines(page)).toHaveCount(3);
-	await away();
-	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+	await leave(page, db, away);
 	await page.keyboard.press(']');
 	await page.keyboard.press('r');
 	await page.keyboard.press('Escape');
@@ -96,16 +61,21 @@ test('of a page that was opened meanwhile, what was before stands below what was
 }) => {
 	void rowcast;
 	await open(page);
-	await insertBooks(db, 1, 3);
-	await expect(lines(page)).toHaveCount(3);
-	await away();
-	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+	await leave(page, db, away);
 	await page.reload();
 	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
 	await back();
 	await expect(lines(page).filter({ hasText: 'insert' })).toHaveCount(3, { timeout: 30_000 });
 	await expect(lines(page).last()).toContainText('Book 1');
 });
+
+/** Three books, and the database is away. */
+async function leave(page: Page, db: pg.Client, away: () => Promise<void>) {
+	await insertBooks(db, 1, 3);
+	await expect(lines(page)).toHaveCount(3);
+	await away();
+	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+}
 
 async function filter(page: Page, text: string) {
 	const field = page.getByRole('combobox', { name: 'Filter changes' });

@@ -1,23 +1,17 @@
 /** What happens to the view rather than in the database has a line of its own; and where one stands is kept. */
-import pg from 'pg';
 import { startRowcast } from '../support/rowcast.ts';
 import { expect, insertBooks, lines, open, test } from '../support/page.ts';
 
-test('that the database was away has its lines in the feed', async ({ page, rowcast, database, cluster }) => {
+test('that the database was away has its lines in the feed', async ({ page, rowcast, away, back }) => {
 	void rowcast;
 	await open(page);
 	await expect(page.locator('header')).toContainText('Following');
-	const name = new URL(database.url).pathname.slice(1);
-	const elsewhere = new pg.Client({ connectionString: cluster.connectionString });
-	await elsewhere.connect();
-	await elsewhere.query(`alter database ${name} allow_connections false`);
-	await elsewhere.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1`, [name]);
+	await away();
 	await expect(lines(page).first()).toContainText('The database is away', { timeout: 20_000 });
 	const stance = page.locator('.stance');
 	await expect(stance).toHaveText('Database away');
 	expect((await stance.boundingBox())?.height).toBeLessThan(24);
-	await elsewhere.query(`alter database ${name} allow_connections true`);
-	await elsewhere.end();
+	await back();
 	await expect(lines(page).first()).toContainText(/The database is back after [\d.]+ m?s/, {
 		timeout: 30_000
 	});

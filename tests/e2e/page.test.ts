@@ -1,5 +1,4 @@
 import AxeBuilder from '@axe-core/playwright';
-import pg from 'pg';
 import { counter, expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
 test('a row written in SQL appears, and its counter counts it', async ({ page, rowcast, db }) => {
@@ -227,26 +226,16 @@ test('replay moves feed and counters with the playhead, and leads back to live',
 	await expect(lines(page).first()).toContainText('Book 9');
 });
 
-test('a database that goes away is shown, and so is its return', async ({
-	page,
-	rowcast,
-	database,
-	cluster
-}) => {
+test('a database that goes away is shown, and so is its return', async ({ page, rowcast, away, back }) => {
 	void rowcast;
 	await open(page);
 	await expect(page.locator('header')).toContainText('Following');
-	const name = new URL(database.url).pathname.slice(1);
-	const elsewhere = new pg.Client({ connectionString: cluster.connectionString });
-	await elsewhere.connect();
-	await elsewhere.query(`alter database ${name} allow_connections false`);
-	await elsewhere.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1`, [name]);
+	await away();
 	await expect(page.locator('header')).toContainText('Database away', { timeout: 20_000 });
 	await page.keyboard.press('w');
 	await expect(page.getByText(/Database away for/)).toBeVisible();
 	await page.keyboard.press('w');
-	await elsewhere.query(`alter database ${name} allow_connections true`);
-	await elsewhere.end();
+	await back();
 	await expect(page.locator('header')).toContainText('Following', { timeout: 30_000 });
 });
 

@@ -5,8 +5,15 @@ import { expect, test as base } from './e2e.ts';
 
 export { expect };
 
+interface Fixtures {
+	/** Takes the database away. */
+	away: () => Promise<void>;
+	/** Gives it back, with a connection to it. */
+	back: () => Promise<pg.Client>;
+}
+
 /** A small bookshop, there before Rowcast is. */
-export const test = base.extend({
+export const test = base.extend<Fixtures>({
 	database: async ({ database }, use) => {
 		const client = new pg.Client({ connectionString: database.url });
 		await client.connect();
@@ -19,8 +26,30 @@ export const test = base.extend({
 			insert into "User" values (1, 'Jane'), (2, 'Mary')`);
 		await client.end();
 		await use(database);
+	},
+	away: ({ database, cluster }, use) => use(() => admit(cluster.connectionString, database.name, false)),
+	back: async ({ database, cluster }, use) => {
+		const client = new pg.Client({ connectionString: database.url });
+		await use(async () => {
+			await admit(cluster.connectionString, database.name, true);
+			await client.connect();
+			return client;
+		});
+		await client.end();
 	}
 });
+
+/** Has a database let in everybody, or nobody, those who are in it included. */
+async function admit(cluster: string, name: string, everybody: boolean): Promise<void> {
+	const elsewhere = new pg.Client({ connectionString: cluster });
+	await elsewhere.connect();
+	await elsewhere.query(`alter database ${name} allow_connections ${everybody}`);
+	if (!everybody)
+		await elsewhere.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
+			name
+		]);
+	await elsewhere.end();
+}
 
 export const feed = (page: Page) => page.getByRole('feed');
 export const lines = (page: Page) => feed(page).getByRole('article');

@@ -86,11 +86,11 @@ export function checkSize({ format }: ExportRequest, changes: number): void {
  */
 export async function sizeOf(
 	past: Past,
-	request: ExportRequest
+	request: ExportRequest,
+	most: number
 ): Promise<{ changes: number; most: boolean; bytes: number }> {
 	const { reader, turn } = past;
 	const { filter, after, until } = request;
-	const most = await countOf(past, request);
 	const matching =
 		filter.where === undefined || most === 0
 			? most

@@ -12,7 +12,7 @@ import type { Stretch } from '../view.ts';
 import type { Board } from './board.svelte.ts';
 import type { Counting } from './counting.svelte.ts';
 import type { Ledger } from './ledger.svelte.ts';
-import { heldWith, Projector } from './projector.ts';
+import { Projector } from './projector.ts';
 import { after, Reel, SHOWN } from './reel.ts';
 import { STEPS, StretchCounts, type Extent } from './stretch.ts';
 
@@ -46,8 +46,6 @@ export class Player {
 	#projector: Projector | null = null;
 	/** The playhead stands at a change, within a tick it may be, rather than at a moment. */
 	#stepped = false;
-	/** What comes next may belong to a transaction that is shown in part. */
-	#parted = false;
 	/** The moving that is under way: what the reel holds is not for now. */
 	#placing = -1;
 	/** Movings, of which the last counts; and openings. */
@@ -230,7 +228,7 @@ export class Player {
 	}
 
 	async #stoodAt(open: Change | null): Promise<void> {
-		this.#stepped = this.#parted = true;
+		this.#stepped = true;
 		this.moves++;
 		if (open) this.ledger.open = open;
 		this.#rested();
@@ -254,7 +252,8 @@ export class Player {
 		if (changes.length === 0) return;
 		this.at = this.#within(Math.max(this.at, at));
 		counts.advance(this.at);
-		this.#push(changes, 0);
+		this.board.feed.append(changes);
+		this.#passed(changes, 0);
 		return changes.at(-1);
 	}
 
@@ -284,7 +283,7 @@ export class Player {
 		const { counts, reel } = this.#projector!;
 		const round = (this.#placing = ++this.#round);
 		this.at = at;
-		this.#stepped = this.#parted = false;
+		this.#stepped = false;
 		counts.restart(at);
 		this.ledger.follow();
 		try {
@@ -348,10 +347,11 @@ export class Player {
 	}
 
 	#push(changes: Change[], omitted: number): void {
-		const { feed } = this.board;
-		if (this.#parted) feed.reset(heldWith(feed.entries, changes));
-		else feed.push({ at: iso(this.at), changes, omitted }, performance.now());
-		this.#parted = false;
+		this.board.feed.push({ at: iso(this.at), changes, omitted }, performance.now());
+		this.#passed(changes, omitted);
+	}
+
+	#passed(changes: Change[], omitted: number): void {
 		this.#projector!.counts.pass(this.at, changes);
 		this.ledger.await(changes.length + omitted, changes.length + omitted);
 		this.board.touch();

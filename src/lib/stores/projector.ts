@@ -3,7 +3,6 @@
  * change, or, where more happens than anyone could read at this speed, the newest and how many are left out.
  */
 
-import { changesIn, type Entry } from '../lines.ts';
 import type { Change } from '../protocol.ts';
 import { isBefore, type Reel } from './reel.ts';
 import type { StretchCounts } from './stretch.ts';
@@ -70,10 +69,4 @@ export class Projector {
 		const passed = (this.counts.density(at, speed) * SAMPLE_EVERY_MS) / 1000;
 		this.push(fresh, fresh.length === SAMPLE ? Math.max(0, Math.round(passed) - SAMPLE) : 0);
 	}
-}
-
-/** All that these entries hold and what follows, oldest first: a transaction that was shown in part becomes one again. */
-export function heldWith(entries: readonly Entry[], changes: readonly Change[]): Change[] {
-	const held = entries.flatMap(changesIn);
-	return [...held.sort((a, b) => (isBefore(a, b) ? -1 : 1)), ...changes];
 }

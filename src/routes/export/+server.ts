@@ -27,7 +27,7 @@ export const GET: RequestHandler = async ({ url, locals, request: { signal } }) 
 		const most = await countOf(past, request);
 		if (request.filter.where === undefined) checkSize(request, most);
 		if (url.searchParams.has('size')) {
-			const size = await sizeOf(past, request);
+			const size = await sizeOf(past, request, most);
 			if (!size.most) checkSize(request, size.changes);
 			return Response.json({ ok: true, ...size });
 		}
