@@ -139,8 +139,10 @@ export function actOf(event: KeyboardEvent, screen: Screen, dialogs: Dialogs): (
 	if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k')
 		return () => dialogs.palette.open();
 	if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+	// Where a button of a dialog was disabled, the page has the focus.
+	if (document.querySelector('dialog[open]')) return;
 	const at = event.target as HTMLElement;
-	if (at.closest('input:not([type=range], [type=checkbox]), textarea, dialog')) return;
+	if (at.closest('input:not([type=range], [type=checkbox]), textarea')) return;
 	// A control's own keys stay its own, and so do those that scroll.
 	const key = event.key;
 	if (MOVES.test(key) && at.closest('input, select, [role=tabpanel], .then [role=region]')) return;

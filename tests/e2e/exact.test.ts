@@ -132,7 +132,9 @@ test('in replay . follows the playhead, as the pill does, then leaves; a view th
 	await rowcast.stop('SIGKILL');
 	await expect(page.locator('.stance')).toHaveText('Server away');
 	await table(page, 'User').click();
-	await expect(page.locator('.notice')).toContainText('Not loaded: the server is away');
+	await expect(page.locator('.notice')).toContainText(
+		'The server is away: what is shown is of the view before'
+	);
 });
 
 test('axe finds nothing in a replay that was exported', async ({ page, rowcast, db }) => {

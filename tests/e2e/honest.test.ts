@@ -47,7 +47,9 @@ test('of a replay that the server cannot give yet, nothing is told as if it were
 	await expect(page.locator('header')).toContainText('Server away');
 	await page.keyboard.press('r');
 	await expect(page.getByRole('region', { name: 'Replay' })).toBeVisible();
-	await expect(page.getByRole('region', { name: 'Changes' })).toContainText('Not loaded: the server is away');
+	await expect(page.getByRole('region', { name: 'Changes' })).toContainText(
+		'The server is away: what is shown is of the view before'
+	);
 	await expect(page.locator('nav')).not.toContainText('no change');
 	await expect(page.locator('nav [data-count]')).toHaveCount(0);
 	await expect(page.locator('nav .rate').first()).toHaveText('–/s');

@@ -17,6 +17,23 @@ test('what is shown is saved as a file', async ({ page, rowcast, db }) => {
 	expect(JSON.parse(file)).toMatchObject({ op: 'INSERT', table: 'Book', key: { id: '3' } });
 });
 
+test('what cannot be saved is told where one can save again or leave', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 3);
+	await expect(lines(page)).toHaveCount(3);
+	await page.getByRole('button', { name: 'Export' }).click();
+	const dialog = page.getByRole('dialog', { name: 'Export all that is kept' });
+	await expect(dialog.getByRole('status')).toContainText('3 changes');
+	await page.route(/export\?/, (route) => route.abort());
+	const save = dialog.getByRole('button', { name: 'Save' });
+	await save.press('Enter');
+	await expect(dialog.getByRole('status')).toContainText('It could not be saved');
+	await expect(save).toBeFocused();
+	await page.keyboard.press('Escape');
+	await expect(dialog).toBeHidden();
+});
+
 test('a transaction is undone by the script of its dialog, whatever the view leaves out of it, once its rows are compared', async ({
 	page,
 	context,

@@ -5,6 +5,7 @@ import {
 	BarElement,
 	Chart,
 	LinearScale,
+	type ChartArea,
 	type ChartConfiguration,
 	type ScaleOptions
 } from 'chart.js';
@@ -71,8 +72,11 @@ function paint(name: string, { ops, ghost, hollow, text }: Inks) {
 	};
 }
 
-/** Makes the chart on a canvas; gives how to draw, to recolour, and to take it away. */
-export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
+/**
+ * Makes the chart on a canvas; gives how to draw, to recolour, and to take it away. `placed` hears where the bars are, in
+ * pixels of the canvas, whenever it is laid out.
+ */
+export function makeChart(canvas: HTMLCanvasElement, inks: Inks, placed: (area: ChartArea) => void) {
 	const datasets = [...STACK, 'ghost'].map((name) => ({
 		label: name,
 		data: [] as Point[],
@@ -87,12 +91,15 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 	const config: ChartConfiguration<'bar', Point[]> = {
 		type: 'bar',
 		data: { datasets },
+		plugins: [{ id: 'placed', afterLayout: ({ chartArea }) => placed(chartArea) }],
 		options: {
 			animation: false,
 			parsing: false,
 			normalized: true,
 			responsive: true,
 			maintainAspectRatio: false,
+			// Before it is laid out anew: on a wall, other sizes of text hold.
+			onResize: sizeLabels,
 			events: [],
 			layout: { padding: { top: 4 } },
 			scales: {
@@ -135,13 +142,15 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 			}
 		}
 	};
-	const chart = new Chart(canvas, config);
 	/** Chart.js makes new ones with each update. */
-	const scales = () => chart.options.scales as Record<'x' | 'y', ScaleOptions<'linear'>>;
+	const scales = ({ options }: Chart) => options.scales as Record<'x' | 'y', ScaleOptions<'linear'>>;
+	function sizeLabels(chart: Chart) {
+		const font = { family: inks.font, size: textSize() };
+		for (const { ticks } of Object.values(scales(chart))) ticks!.font = font;
+	}
+	const chart: Chart = new Chart(canvas, config);
 
 	return {
-		/** Where bars are drawn, in pixels of the canvas. */
-		area: () => chart.chartArea,
 		draw({ from, to, stepMs, rows, ghost }: Picture) {
 			const perSecond = stepMs / 1000;
 			let most = 0;
@@ -160,8 +169,8 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 				}
 			});
 			for (const total of totals) if (total > most) most = total;
-			const { x, y } = scales();
-			for (const { ticks } of [x, y]) ticks!.font = { family: inks.font, size: textSize() };
+			const { x, y } = scales(chart);
+			sizeLabels(chart);
 			x.min = from;
 			x.max = to;
 			y.max = ceiling(most);
@@ -169,7 +178,7 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks) {
 		},
 		recolour(next: Inks) {
 			for (const dataset of datasets) Object.assign(dataset, paint(dataset.label, next));
-			const { x, y } = scales();
+			const { x, y } = scales(chart);
 			for (const { ticks } of [x, y]) ticks!.color = next.text;
 			y.grid!.color = next.line;
 			// Not 'none': that leaves the bars the colours which they share.

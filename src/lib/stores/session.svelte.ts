@@ -109,9 +109,8 @@ export class Session {
 	/** What of the view cannot be shown, in one sentence; null where all of it is. */
 	get notice(): string | null {
 		if (this.ready && this.unloaded && (this.#failing || !this.link.up)) {
-			const database = this.state?.database === 'disconnected' ? 'is away' : 'did not answer in time';
-			const who = this.link.up ? `the database ${database}` : 'the server is away';
-			return `Not loaded: ${who}; what is shown is of the view before`;
+			const why = this.absence ?? 'The database did not answer in time';
+			return `${why}: what is shown is of the view before`;
 		}
 		const missing = missingTables(this.view, this.tables).map(tableLabel);
 		if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
@@ -123,9 +122,16 @@ export class Session {
 		return null;
 	}
 
+	/** Why nothing can be heard just now; null while it can. */
+	get absence(): string | null {
+		if (this.locked) return 'The server asks for a token';
+		if (!this.link.up) return 'The server is away';
+		return this.state?.database === 'disconnected' ? 'The database is away' : null;
+	}
+
 	/** Whether what is shown is the present and known to be whole. */
 	get following(): boolean {
-		return this.link.up && this.state?.database !== 'disconnected';
+		return this.absence === null;
 	}
 
 	/** Whether the board holds something of what is asked for: of a stretch of the past nothing until it is loaded. */
