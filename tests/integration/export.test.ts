@@ -126,7 +126,9 @@ test('one who leaves in the middle harms nothing', async () => {
 
 test('a replay is one page that needs no server, whatever the rows hold', async () => {
 	await withClient(database().url, (client) =>
-		client.query(`insert into "Book" values (66, '</script><script>alert(1)//<!--', 9007199254740993)`)
+		client.query(
+			`insert into "Book" values (65, 'of the same moment', 1), (66, '</script><script>alert(1)//<!--', 9007199254740993)`
+		)
 	);
 	const page = await eventually(
 		() => get('?format=html&table=public.Book').then((response) => response.text()),
@@ -148,12 +150,12 @@ test('a replay is one page that needs no server, whatever the rows hold', async 
 		await tab.goto(`file://${folder}/replay.html`);
 		const rows = tab.locator('#ledger > li');
 		const first = await rows.count();
-		for (let i = 0; i < 5; i++) await tab.getByTitle('Next change').click();
+		for (let i = 0; i < 6; i++) await tab.getByTitle('Next change').click();
 		expect(await rows.count()).toBeGreaterThan(first);
-		expect(await rows.count()).toBe(5);
-		expect(await tab.locator('#now').textContent()).toMatch(/\d\d:\d\d:\d\d[.,]\d{3}.* · 5 of /);
+		expect(await rows.count()).toBe(6);
+		expect(await tab.locator('#now').textContent()).toMatch(/\d\d:\d\d:\d\d[.,]\d{3}.* · 6 of 6/);
 		// Newest first, and what stands under more of its transaction is set in.
-		const shown = await tab.evaluate<Change[]>('entries.slice(0, 5).reverse()');
+		const shown = await tab.evaluate<Change[]>('entries.slice(0, 6).reverse()');
 		expect(await rows.evaluateAll((rows) => rows.map(({ className }) => className))).toEqual(
 			shown.map(({ tick, tx }, i) =>
 				i > 0 && shown[i - 1]!.tick === tick && shown[i - 1]!.tx === tx ? 'within' : ''
@@ -163,8 +165,15 @@ test('a replay is one page that needs no server, whatever the rows hold', async 
 		expect(await rows.first().locator('table').textContent()).toContain('9007199254740993');
 		expect(await rows.first().locator('table').textContent()).toContain('</script>');
 		await tab.getByTitle('Previous change').click();
-		expect(await rows.count()).toBe(4);
-		await tab.keyboard.press('End');
+		expect(await rows.count()).toBe(5);
+		// From any step it plays on, also within the last millisecond; and after the last change anew.
+		const [play, now] = [tab.locator('#play'), tab.locator('#now')];
+		const here = await now.textContent();
+		expect(await tab.evaluate(`toggle(), document.getElementById('now').textContent`)).toBe(here);
+		await expect.poll(() => now.textContent()).toContain(' · 6 of 6');
+		await expect.poll(() => play.textContent()).toContain('Play');
+		await play.click();
+		expect(await now.textContent()).not.toContain(' · 6 of 6');
 		expect(problems).toEqual([]);
 	} finally {
 		await browser.close();

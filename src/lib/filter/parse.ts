@@ -10,16 +10,10 @@ import {
 	type Value
 } from '../filter.ts';
 import { OPS } from '../protocol.ts';
+import { nameSlip, signSlip } from './slips.ts';
 
 const MAX_DEPTH = 40;
 const MAX_TERMS = 100;
-/** What other languages write. */
-const SLIPS: Partial<Record<string, string>> = {
-	not: 'Write - right before what it excludes, like -op:delete.',
-	and: 'Write a term before "and", or leave it out: a blank means and.',
-	'&': 'Leave this out: a blank means and, like id>1 id<3.',
-	'|': 'Write or, like op:insert or op:delete.'
-};
 
 /** Reads a filter. The error of one that cannot be read says what to do, and where. */
 export function parse(text: string): Parsed {
@@ -89,9 +83,9 @@ class Parser {
 	#and(depth: number): Term {
 		const terms: Term[] = [];
 		const start = this.#at;
-		while (this.#skip() && this.text[this.#at] !== ')' && !this.#looksAt('or')) {
+		while (this.#atTerm()) {
 			const and = terms.length > 0 && this.#word('and') ? this.#at - 3 : null;
-			if (and !== null && (!this.#skip() || this.text[this.#at] === ')'))
+			if (and !== null && (!this.#atTerm() || this.#looksAt('and')))
 				throw new Problem(and, 3, 'Write a term after "and", or leave it out: a blank means and.');
 			terms.push(this.#unary(depth));
 		}
@@ -136,19 +130,8 @@ class Parser {
 		const end = this.#at;
 		this.#skip();
 		const comparison = this.#comparison();
-		if (!comparison) {
-			const shown = this.text.slice(at, end);
-			throw new Problem(
-				at,
-				end - at,
-				this.text[end] === '.'
-					? 'Only before and after take a point: write before.price or after.price, or put the name in double quotes.'
-					: /^is\b/i.test(this.text.slice(this.#at))
-						? `Write ${shown}:null, or -${shown}:null for what is not.`
-						: (SLIPS[word] ??
-							`Say what ${shown} should be: ${shown}:value, ${shown}>10 or ${shown}~"*part*".`)
-			);
-		}
+		if (!comparison)
+			throw new Problem(at, end - at, nameSlip(this.text.slice(at, end), this.text.slice(end)));
 		const operator = { at: this.#at - comparison.length, length: comparison.length };
 		if (column.row === null && ['table', 'op', 'tx', 'changed'].includes(word)) {
 			if (comparison !== ':' && comparison !== '=')
@@ -222,13 +205,14 @@ class Parser {
 		const [word] = /^[\p{L}\p{N}_$]+/u.exec(this.text.slice(this.#at)) ?? [];
 		if (word === undefined) {
 			const char = this.text[this.#at];
+			const slip = signSlip(this.text.slice(this.#at));
+			if (slip) throw new Problem(this.#at, slip.length, slip.message);
 			throw new Problem(
 				Math.min(this.#at, this.text.length),
 				char === undefined ? 0 : 1,
-				SLIPS[char ?? ''] ??
-					(char !== undefined && /[:=!<>~]/.test(char)
-						? `Write a column before ${char}, like price${char === '!' ? '!=' : char}10.`
-						: 'Write a column, like price>10; put a name with other characters in double quotes.')
+				char !== undefined && /[:=!<>~]/.test(char)
+					? `Write a column before ${char}, like price${char === '!' ? '!=' : char}10.`
+					: 'Write a column, like price>10; put a name with other characters in double quotes.'
 			);
 		}
 		this.#at += word.length;
@@ -314,6 +298,11 @@ class Parser {
 	#skip(): boolean {
 		while (/\s/.test(this.text[this.#at] ?? '')) this.#at++;
 		return this.#at < this.text.length;
+	}
+
+	/** Over blanks; does a term of an "and" stand there? */
+	#atTerm(): boolean {
+		return this.#skip() && this.text[this.#at] !== ')' && !this.#looksAt('or');
 	}
 
 	/** Is the next word this one, and no column of that name? */

@@ -80,33 +80,31 @@ export function checkSize({ format }: ExportRequest, changes: number): void {
 		);
 }
 
-/**
- * How large the file will be, about: the bytes by its first page. `changes` is exact unless `most`, where finding those
- * that match takes too long.
- */
-export async function sizeOf(
-	past: Past,
-	request: ExportRequest,
-	most: number
-): Promise<{ changes: number; most: boolean; bytes: number }> {
+/** How large a file of `changes` will be, about, in bytes: by its first page. */
+export async function sizeOf(past: Past, request: ExportRequest, changes: number): Promise<number> {
 	const { reader, turn } = past;
 	const { filter, after, until } = request;
-	const matching =
-		filter.where === undefined || most === 0
-			? most
-			: await turn(() => reader.matching(filter, after, until)).then(total, () => null);
-	const changes = matching ?? most;
 	const { head, write, tail } = writerOf(request, past.tables());
 	const frame = Buffer.byteLength(head) + Buffer.byteLength(tail);
-	if (changes === 0) return { changes, most: false, bytes: frame };
+	if (changes === 0) return frame;
 	const page = await turn(() => reader.changes({ filter, after, until, order: 'asc', limit: SAMPLE }));
 	const each = Buffer.byteLength(write(page.changes)) / Math.max(1, page.changes.length);
-	return { changes, most: matching === null, bytes: Math.round(frame + changes * each) };
+	return Math.round(frame + changes * each);
 }
 
 /** How many changes there are at most: exactly so many where no condition on values is asked. */
 export async function countOf({ reader, turn }: Past, request: ExportRequest): Promise<number> {
 	return total(await turn(() => reader.counts(request.filter, request.after, request.until)));
+}
+
+/** How many of these at most there are exactly; null where to find those that match takes too long. */
+export async function exactCountOf(
+	{ reader, turn }: Past,
+	{ filter, after, until }: ExportRequest,
+	most: number
+): Promise<number | null> {
+	if (filter.where === undefined || most === 0) return most;
+	return turn(() => reader.matching(filter, after, until)).then(total, () => null);
 }
 
 async function* pagesOf(

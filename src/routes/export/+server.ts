@@ -3,6 +3,7 @@ import {
 	FORMATS,
 	checkSize,
 	countOf,
+	exactCountOf,
 	exportChanges,
 	sizeOf,
 	type ExportRequest,
@@ -25,11 +26,13 @@ export const GET: RequestHandler = async ({ url, locals, request: { signal } }) 
 	try {
 		const request = await requestOf(url.searchParams, past);
 		const most = await countOf(past, request);
-		if (request.filter.where === undefined) checkSize(request, most);
-		if (url.searchParams.has('size')) {
-			const size = await sizeOf(past, request, most);
-			if (!size.most) checkSize(request, size.changes);
-			return Response.json({ ok: true, ...size });
+		const sized = url.searchParams.has('size');
+		const exact = sized || request.format === 'html' ? await exactCountOf(past, request, most) : null;
+		if (exact !== null) checkSize(request, exact);
+		const changes = exact ?? most;
+		if (sized) {
+			const bytes = await sizeOf(past, request, changes);
+			return Response.json({ ok: true, changes, most: exact === null, bytes });
 		}
 		const pieces = exportChanges(past, request);
 		const encoder = new TextEncoder();
@@ -46,7 +49,7 @@ export const GET: RequestHandler = async ({ url, locals, request: { signal } }) 
 				'content-type': FORMATS[request.format],
 				'content-disposition': `attachment; filename="rowcast-${request.after}-${request.until}.${request.format}"`,
 				'cache-control': 'no-store',
-				'x-rowcast-changes': String(most)
+				'x-rowcast-changes': String(changes)
 			}
 		});
 	} catch (error) {
