@@ -77,7 +77,10 @@ async function makeShop(clusterUrl: string, url: string): Promise<void> {
 		const { rowCount } = await server.query('select from pg_database where datname = $1', [DATABASE]);
 		if (rowCount && (await hasShop(url))) return true;
 		await server.query(`drop database if exists ${DATABASE} with (force)`);
-		await server.query(`create database ${DATABASE}`);
+		// The cluster has locale C, where only ASCII letters have a case: `~` would not find "émile" by "É*".
+		await server.query(
+			`create database ${DATABASE} template template0 locale_provider builtin builtin_locale 'C.UTF-8'`
+		);
 		return false;
 	});
 	if (!made) await withClient(url, (shop) => shop.query(schema));
