@@ -5,9 +5,9 @@
  * stretch of the past, by `Player`.
  */
 
-import { tableKey, tableLabel } from '../change.ts';
+import { tableKey } from '../change.ts';
 import { connect, Refused, type Client, type Link } from '../client/index.ts';
-import { duration, iso, stretchOf, when } from '../format.ts';
+import { duration, iso } from '../format.ts';
 import {
 	STOPPED,
 	type Gap,
@@ -25,6 +25,7 @@ import { Counting } from './counting.svelte.ts';
 import { Ledger } from './ledger.svelte.ts';
 import { Player } from './player.svelte.ts';
 import { Present } from './present.ts';
+import { absence } from './standing.ts';
 
 /** Numbers change this often: as fast as one can read them. */
 const BEAT_MS = 250;
@@ -50,6 +51,8 @@ export class Session {
 	ready = $state(false);
 	/** The view is asked for and not there yet; what is shown is of the one before. */
 	unloaded = $state(false);
+	/** The view could not be loaded: it is asked for again and again. */
+	failing = $state(false);
 	/** Why the view cannot be shown as asked; the last good one stays. */
 	problem: string | null = $state(null);
 	/** Ticks with the seconds; for what tells how long ago something was. */
@@ -61,8 +64,6 @@ export class Session {
 	delay: { p50: number; p95: number } | null = $state.raw(null);
 
 	#client: Client | null = null;
-	/** The view could not be loaded: it is asked for again and again. */
-	#failing = $state(false);
 	/** What the board holds is of another view or log: nothing of it is kept. */
 	#stale = true;
 	/** The log is another than the one that was shown last. */
@@ -106,32 +107,9 @@ export class Session {
 		return `/export?format=${format}${shown.replace('?', '&')}`;
 	}
 
-	/** What of the view cannot be shown, in one sentence; null where all of it is. */
-	get notice(): string | null {
-		if (this.ready && this.unloaded && (this.#failing || !this.link.up)) {
-			const why = this.absence ?? 'The database did not answer in time';
-			return `${why}: what is shown is of the view before`;
-		}
-		const missing = missingTables(this.view, this.tables).map(tableLabel);
-		if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
-		if (this.view.unread) return this.view.unread;
-		if (this.lost) return 'The log no longer holds the row of this link';
-		if (this.player.stretch && this.player.empty) return 'The log holds nothing of this time';
-		if (this.player.stretch && this.player.since)
-			return `The log begins at ${when(Date.parse(this.player.since))}`;
-		return null;
-	}
-
-	/** Why nothing can be heard just now; null while it can. */
-	get absence(): string | null {
-		if (this.locked) return 'The server asks for a token';
-		if (!this.link.up) return 'The server is away';
-		return this.state?.database === 'disconnected' ? 'The database is away' : null;
-	}
-
 	/** Whether what is shown is the present and known to be whole. */
 	get following(): boolean {
-		return this.absence === null;
+		return absence(this) === null;
 	}
 
 	/** Whether the board holds something of what is asked for: of a stretch of the past nothing until it is loaded. */
@@ -238,7 +216,7 @@ export class Session {
 
 	#becomeReady(): void {
 		this.ready = true;
-		this.unloaded = this.#failing = this.#stale = false;
+		this.unloaded = this.failing = this.#stale = false;
 		if (this.#otherLog)
 			this.#note(
 				'gap',
@@ -257,7 +235,7 @@ export class Session {
 		}
 		if (refused === 'BAD_REQUEST' || refused === 'NOT_FOUND') this.problem = (error as Error).message;
 		else {
-			this.#failing = true;
+			this.failing = true;
 			this.#retry = setTimeout(() => this.hello && this.link.up && this.#reload(), RETRY_MS);
 		}
 		// The present needs no past: it is followed meanwhile.
@@ -330,18 +308,5 @@ export class Session {
 		if (p50 !== null) this.delay = { p50, p95: delay.percentile(0.95)! };
 		// Of a time in which nothing could be heard, nothing is known: the chart waits.
 		if (this.ready && !this.view.past && this.following) this.board.advance(this.present.now());
-	}
-
-	/** How things stand, in one sentence. */
-	status(now: number): string {
-		if (this.locked) return 'The server asks for a token';
-		if (!this.hello) return 'Connecting';
-		if (!this.link.up) return `Server away for ${duration(now - this.link.since)}, reconnecting`;
-		const since = duration(Math.max(0, now - Date.parse(this.state?.since ?? '')) || 0);
-		if (this.state?.database === 'disconnected') return `Database away for ${since}, reconnecting`;
-		const { stretch } = this.player;
-		if (stretch) return `Replaying ${stretchOf(stretch.from, stretch.to)}`;
-		if (this.state?.database === 'catching-up') return `Catching up for ${since}`;
-		return 'Following';
 	}
 }
