@@ -67,6 +67,54 @@ test('of a page that was opened meanwhile, what was before stands below what was
 	await expect(lines(page).last()).toContainText('Book 1');
 });
 
+test('a replay tells that it shows where it stood, and goes on by itself', async ({
+	page,
+	rowcast,
+	db,
+	away,
+	back
+}) => {
+	void rowcast;
+	const problems = await open(page);
+	await insertBooks(db, 1, 3);
+	await expect(lines(page)).toHaveCount(3);
+	await page.keyboard.press('r');
+	await page.getByRole('button', { name: 'Pause replay' }).click();
+	const moment = page.getByRole('slider', { name: 'Playhead' });
+	await moment.press('End');
+	await expect(lines(page)).toHaveCount(3);
+	await away();
+	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+	const stuck = page.getByText('The database is away: the changes shown are of where the replay stood');
+	await page.keyboard.press('p');
+	const books = lines(page).filter({ hasText: 'Book number' });
+	await expect(stuck).toBeVisible();
+	await expect(books).toHaveCount(3);
+	await back();
+	await expect(books).toHaveCount(2, { timeout: 30_000 });
+	await expect(stuck).toHaveCount(0);
+	await moment.press('Home');
+	await expect(books).toHaveCount(0);
+	await away();
+	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+	await moment.press('End');
+	await expect(stuck).toBeVisible();
+	await back();
+	await expect(books).toHaveCount(3, { timeout: 30_000 });
+	await expect(stuck).toHaveCount(0);
+	await moment.press('Home');
+	await expect(books).toHaveCount(0);
+	await away();
+	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
+	await page.getByRole('button', { name: '60×' }).click();
+	await page.getByRole('button', { name: 'Play', exact: true }).click();
+	await expect(stuck).toBeVisible();
+	await back();
+	await expect(books).toHaveCount(3, { timeout: 30_000 });
+	await expect(stuck).toHaveCount(0);
+	expect(problems).toEqual([]);
+});
+
 /** Three books, and the database is away. */
 async function leave(page: Page, db: pg.Client, away: () => Promise<void>) {
 	await insertBooks(db, 1, 3);

@@ -29,13 +29,17 @@ export const test = base.extend<Fixtures>({
 	},
 	away: ({ database, cluster }, use) => use(() => admit(cluster.connectionString, database.name, false)),
 	back: async ({ database, cluster }, use) => {
-		const client = new pg.Client({ connectionString: database.url });
+		const clients: pg.Client[] = [];
 		await use(async () => {
 			await admit(cluster.connectionString, database.name, true);
+			const client = new pg.Client({ connectionString: database.url });
+			// It may be taken away again.
+			client.on('error', () => {});
 			await client.connect();
+			clients.push(client);
 			return client;
 		});
-		await client.end();
+		for (const client of clients) await client.end().catch(() => {});
 	}
 });
 

@@ -12,13 +12,14 @@ import type { Stretch } from '../view.ts';
 import type { Board } from './board.svelte.ts';
 import type { Counting } from './counting.svelte.ts';
 import type { Ledger } from './ledger.svelte.ts';
-import { Projector } from './projector.ts';
+import { Projector, RETRY_MS } from './projector.ts';
 import { after, Reel, SHOWN } from './reel.ts';
 import { STEPS, StretchCounts, type Extent } from './stretch.ts';
 
 export const SPEEDS = [0.5, 1, 5, 20, 60] as const;
 
 const SEEK_SETTLES_MS = 120;
+
 export class Player {
 	/** The stretch that is open; null while the present is shown. */
 	stretch: Extent | null = $state.raw(null);
@@ -27,6 +28,8 @@ export class Player {
 	playing = $state(false);
 	speed: number = $state(1);
 	loading = $state(false);
+	/** The log cannot be read: what is shown is of where the playhead stood. It is asked again. */
+	stuck = $state(false);
 	/** Whether the log holds no tick of the stretch: it was pruned, or the log is younger. */
 	empty = $state(false);
 	/** When what the log holds begins, where that is within the stretch. */
@@ -54,6 +57,9 @@ export class Player {
 	#frame = 0;
 	#last = 0;
 	#settle: ReturnType<typeof setTimeout> | undefined;
+	#retry: ReturnType<typeof setTimeout> | undefined;
+	/** Movings that were asked for, of which the last is asked for again. */
+	#moving = 0;
 
 	constructor(
 		readonly board: Board,
@@ -85,11 +91,16 @@ export class Player {
 			if (opening !== this.#opened) return;
 			const counts = new StretchCounts(this.board, extent, all, whole);
 			const reel = new Reel(this.client(), filter, extent, all);
-			this.#projector = new Projector(counts, reel, (changes, omitted) => {
-				this.#push(changes, omitted);
-				// A sample that was on its way.
-				if (!this.playing) void this.#count(true);
-			});
+			this.#projector = new Projector(
+				counts,
+				reel,
+				(changes, omitted) => {
+					this.#push(changes, omitted);
+					// A sample that was on its way.
+					if (!this.playing) void this.#count(true);
+				},
+				(read) => (this.stuck = !read)
+			);
 			this.empty = all.after === all.tick;
 			this.since = all.since ?? null;
 			const wanted = this.goToWhenOpen;
@@ -119,13 +130,19 @@ export class Player {
 		this.#opened++;
 		this.counting.stop();
 		this.#unsettle();
+		this.#moving++;
+		clearTimeout(this.#retry);
+		this.stuck = false;
 		this.stretch = null;
 		this.#projector = null;
 	}
 
 	play(): void {
 		if (!this.stretch || !this.#projector || this.playing) return;
-		if (this.at >= this.stretch.to) void this.#place(this.stretch.from);
+		if (this.at >= this.stretch.to || this.stuck) {
+			if (this.at >= this.stretch.to) this.at = this.stretch.from;
+			this.#placeHere();
+		}
 		this.playing = true;
 		this.#stepped = false;
 		this.#last = performance.now();
@@ -141,7 +158,8 @@ export class Player {
 		if (this.playing) {
 			this.pause();
 			this.#rested();
-			void this.#count();
+			if (this.stuck) this.#placeHere();
+			else void this.#count();
 		} else this.play();
 	}
 
@@ -165,7 +183,7 @@ export class Player {
 		if (!this.#projector || this.playing) return;
 		if (JSON.stringify([at, place]) === JSON.stringify([Math.floor(this.at), this.#stands])) return;
 		this.#unsettle();
-		await this.#comeTo(at, place);
+		await this.#move(() => this.#comeTo(at, place));
 	}
 
 	/** Moves the playhead: the numbers at once, the ledger as soon as the hand rests. */
@@ -180,7 +198,7 @@ export class Player {
 		this.#round++;
 		this.#settle = setTimeout(() => {
 			this.#settle = undefined;
-			void this.#place(this.at);
+			this.#placeHere();
 			if (!this.playing) this.#rested();
 		}, SEEK_SETTLES_MS);
 	}
@@ -192,10 +210,15 @@ export class Player {
 	async step(by: 1 | -1, what: 'change' | 'transaction'): Promise<void> {
 		if (!this.stretch || !this.#projector || this.loading || this.#placing === this.#round) return;
 		this.pause();
-		if (this.#settle !== undefined) {
-			this.#unsettle();
-			await this.#place(this.at);
-		}
+		const settling = this.#settle !== undefined;
+		this.#unsettle();
+		await this.#move(async () => {
+			if (settling || this.stuck) await this.#place(this.at);
+			await this.#step(by, what);
+		});
+	}
+
+	async #step(by: 1 | -1, what: 'change' | 'transaction'): Promise<void> {
 		const detailed = this.ledger.open !== null;
 		if (this.ledger.stance !== 'live') this.ledger.follow();
 		const newest = by > 0 ? await this.#forward(what) : await this.#back(what);
@@ -208,7 +231,25 @@ export class Player {
 		if (!this.stretch || !this.#projector) return;
 		this.pause();
 		this.#unsettle();
-		await this.#stand(Date.parse(change.at), after(change), change);
+		await this.#move(() => this.#stand(Date.parse(change.at), after(change), change));
+	}
+
+	#placeHere(): void {
+		void this.#move(() => this.#place(this.at));
+	}
+
+	/** Moves by what the log holds; where it cannot be read, again and again until it can, or it is moved otherwise. */
+	async #move(move: () => Promise<void>): Promise<void> {
+		clearTimeout(this.#retry);
+		const moving = ++this.#moving;
+		try {
+			await move();
+			if (moving === this.#moving) this.stuck = false;
+		} catch {
+			if (moving !== this.#moving) return;
+			this.stuck = true;
+			this.#retry = setTimeout(() => void this.#move(move), RETRY_MS);
+		}
 	}
 
 	/** To a moment, or to a position where the stretch holds one. */
@@ -343,6 +384,7 @@ export class Player {
 			this.board.beat++;
 			this.pause();
 			this.#rested();
+			if (this.stuck) this.#placeHere();
 		} else this.#frame = requestAnimationFrame((later) => this.#advance(later));
 	}
 

@@ -13,24 +13,31 @@ const SAMPLE = 100;
 const SAMPLE_EVERY_MS = 600;
 /** So much of the player's time is left of a silence that is passed over. */
 const QUIET_LEAD_MS = 500;
+/** What could not be read is asked for again so much later. */
+export const RETRY_MS = 3000;
 
 export class Projector {
 	#sampledAt = 0;
+	/** Where the log could not be read: until when it is not asked again. */
+	#rests = 0;
 
 	constructor(
 		readonly counts: StretchCounts,
 		readonly reel: Reel,
 		/** Takes changes, oldest first, and how many more there are. */
-		readonly push: (changes: Change[], omitted: number) => void
+		readonly push: (changes: Change[], omitted: number) => void,
+		/** Told whether the log could be read. */
+		readonly told: (read: boolean) => void
 	) {}
 
 	/** Where the playhead stands after so much of the player's time; it waits for what it would show. */
 	move(at: number, passed: number, speed: number, skipsQuiet: boolean): number {
 		const { next, reading, extent } = this.reel;
 		const dense = this.#dense(at, speed);
-		if (!dense && next === null && reading) return at;
+		const waits = reading || performance.now() < this.#rests;
+		if (!dense && next === null && waits) return at;
 		const moved = Math.min(extent.to, at + passed * speed);
-		if (!skipsQuiet || dense || next === null || reading) return moved;
+		if (!skipsQuiet || dense || next === null || waits) return moved;
 		// Over a silence to just before what comes next.
 		const lead = QUIET_LEAD_MS * speed;
 		const end = Math.min(next, extent.to);
@@ -42,11 +49,23 @@ export class Projector {
 		if (this.#dense(at, speed)) {
 			// Not all that passes is handed over: the steps count it.
 			if (this.counts.exact) this.counts.restart(at);
-			return void this.#sample(at, speed, now);
+			return void this.#read(() => this.#sample(at, speed, now));
 		}
 		const changes = this.reel.passed(at);
 		if (changes.length > 0) this.push(changes, 0);
-		void this.reel.readOn();
+		void this.#read(() => this.reel.readOn());
+	}
+
+	async #read(read: () => Promise<void>): Promise<void> {
+		if (performance.now() < this.#rests) return;
+		try {
+			await read();
+			if (this.#rests > 0) this.told(true);
+			this.#rests = 0;
+		} catch {
+			this.#rests = performance.now() + RETRY_MS;
+			this.told(false);
+		}
 	}
 
 	/** Whether nothing is left to hand over. */

@@ -37,10 +37,9 @@ export function stance({ locked, hello, link, state, player, ledger }: Session):
 /** What of the view cannot be shown, in one sentence; null where all of it is. */
 export function notice(session: Session): string | null {
 	const { ready, unloaded, failing, link, view, tables, player } = session;
-	if (ready && unloaded && (failing || !link.up)) {
-		const why = absence(session) ?? 'The database did not answer in time';
-		return `${why}: what is shown is of the view before`;
-	}
+	const why = absence(session) ?? 'The database did not answer in time';
+	if (ready && unloaded && (failing || !link.up)) return `${why}: what is shown is of the view before`;
+	if (player.stuck) return `${why}: the changes shown are of where the replay stood`;
 	const missing = missingTables(view, tables).map(tableLabel);
 	if (missing.length > 0) return `This database has no table ${missing.join(', ')}: showing the rest`;
 	if (view.unread) return view.unread;
