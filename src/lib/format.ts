@@ -49,9 +49,10 @@ export function compact(rows: number): string {
 	return rows < 10_000_000 ? whole.format(rows) : short.format(rows);
 }
 
-/** `12%`, `<1%`. */
+/** `12%`, `<1%`, `>99%`. */
 export function percent(share: number): string {
-	return share > 0 && share < 0.005 ? `<${parts.format(0.01)}` : parts.format(share);
+	if (share > 0 && share < 0.005) return `<${parts.format(0.01)}`;
+	return share < 1 && share >= 0.995 ? `>${parts.format(0.99)}` : parts.format(share);
 }
 
 /** `850 byte`, `1.2 MB`. */

@@ -49,10 +49,15 @@ export function holds(table: TableName, name: string, json: string, info?: Table
 	return INCOMPARABLE.test(type) ? `${column}::text = (${value})::text` : `${column} = ${value}`;
 }
 
-/** The columns of a change that a writer may set: not those that PostgreSQL computes. */
+/** Whether the table of today has a column of a change. */
+export function isThere(name: string, info?: TableInfo): boolean {
+	return !info || info.columns.some((column) => column.name === name);
+}
+
+/** The columns of a change that a writer may set: not those that PostgreSQL computes, nor what is no more. */
 export function writable(change: Pick<Change, 'before' | 'after' | 'cut'>, info?: TableInfo): ColumnChange[] {
 	const computed = new Set(info?.columns.filter(({ generated }) => generated).map(({ name }) => name));
-	return columnsOf(change).filter(({ name }) => !computed.has(name));
+	return columnsOf(change).filter(({ name }) => isThere(name, info) && !computed.has(name));
 }
 
 type Side = 'before' | 'after';
@@ -92,7 +97,7 @@ export function redoSql(change: Change, info?: TableInfo): string | null {
 function condition(change: Change, info?: TableInfo): string {
 	const columns = columnsOf(change);
 	const keys = Object.keys(change.key ?? {});
-	const by = keys.length > 0 ? columns.filter(({ name }) => keys.includes(name)) : columns;
+	const by = columns.filter(({ name }) => (keys.length > 0 ? keys.includes(name) : isThere(name, info)));
 	return (
 		by.map((column) => holds(change, column.name, column.before ?? 'null', info)).join(' and ') || 'true'
 	);

@@ -33,6 +33,8 @@ export class Fold {
 	truncated: Change | null = null;
 	/** A truncate of one partition: which of the older rows it took, the log does not say. */
 	partly: Change | null = null;
+	/** A change before which the rows had another key than the table of now has. */
+	rekeyed: Change | null = null;
 	readonly #rows = new Map<string, KnownRow | Moved | null>();
 
 	constructor(readonly primaryKey: readonly string[]) {}
@@ -40,7 +42,7 @@ export class Fold {
 	/** Takes the next older changes of the table, newest first. */
 	add(changes: readonly Change[]): void {
 		for (const change of changes) {
-			if (this.truncated) return;
+			if (this.ended) return;
 			if (change.op === 'REFERENCE') continue;
 			this.read++;
 			this.since = change.at;
@@ -51,6 +53,11 @@ export class Fold {
 		}
 	}
 
+	/** Whether nothing older says more of these rows. */
+	get ended(): boolean {
+		return this.truncated !== null || this.rekeyed !== null;
+	}
+
 	/** The rows that were there, in the order of their keys. */
 	rows(): KnownRow[] {
 		return [...this.#rows.values()].filter((row) => row !== null && 'key' in row).sort(byKey);
@@ -58,8 +65,12 @@ export class Fold {
 
 	#take(change: Change): void {
 		const { before, after, tick, tx } = change;
-		const from = before === null ? null : this.#keyOf(before);
-		const to = after === null ? null : this.#keyOf(after);
+		const from = before === null ? null : this.#keyOf(before, change);
+		const to = after === null ? null : this.#keyOf(after, change);
+		if (from === undefined || to === undefined) {
+			this.rekeyed = change;
+			return;
+		}
 		if (to) {
 			const id = to.join('\0');
 			const later = this.#rows.get(id);
@@ -78,9 +89,13 @@ export class Fold {
 		if (!this.#rows.has(id)) this.#rows.set(id, to ? { row: before, tick, tx } : null);
 	}
 
-	#keyOf(row: string): string[] {
+	/** Its columns may have had other names; undefined where the row had another key. */
+	#keyOf(row: string, { key }: Change): string[] | undefined {
 		const texts = valuesOf(row);
-		return this.primaryKey.map((name) => texts.get(name) ?? 'null');
+		const { primaryKey } = this;
+		const names = primaryKey.every((name) => texts.has(name)) ? primaryKey : Object.keys(key ?? {});
+		if (names.length !== primaryKey.length || !names.every((name) => texts.has(name))) return undefined;
+		return names.map((name) => texts.get(name)!);
 	}
 }
 

@@ -11,7 +11,7 @@ import { ordered, type Step } from './dependencies.ts';
 import { moment } from './format.ts';
 import { valuesOf } from './json.ts';
 import type { Change, TableInfo, TableName } from './protocol.ts';
-import { assignments, holds, insertion, quoted, writable } from './sql.ts';
+import { assignments, holds, insertion, isThere, quoted, writable } from './sql.ts';
 
 export interface UndoStep extends Step {
 	row: UndoRow;
@@ -140,6 +140,18 @@ function stepsOf(row: UndoRow, info: TableInfo | undefined, problems: Set<string
 	const lacks = (problem: string) => row.changes[0]!.before !== null && problems.add(problem);
 	for (const change of row.changes.toReversed()) {
 		const { before, after } = change;
+		const gone = columnsOf(change).filter(({ name }) => !isThere(name, info));
+		const key = gone.find(({ name }) => name in (change.key ?? {}));
+		if (key) {
+			problems.add(
+				`${labelOf(change)} cannot be found: its key column ${key.name} was renamed or dropped since.`
+			);
+			break;
+		}
+		for (const { name } of gone.filter(
+			({ before, changed }) => changed && before !== null && before !== 'null'
+		))
+			lacks(`${tableLabel(change)} has no column ${name} any more: what was in it is not brought back.`);
 		const step = (kind: UndoStep['kind'], sql: string) => steps.push({ kind, change, row, sql });
 		const columns = writable(change, info);
 		const missing = columns.filter(({ name, changed }) => changed && lost(name)).map(({ name }) => name);
@@ -169,7 +181,7 @@ function found(change: Change, row: UndoRow, lost: (name: string) => boolean, in
 	const all = columnsOf(change);
 	const asked = all.filter(({ name, changed }) => {
 		if (keys.includes(name)) return true;
-		if (lost(name)) return false;
+		if (lost(name) || !isThere(name, info)) return false;
 		if (keys.length === 0) return true;
 		// Rows that swap their keys have one key for a moment: the rest tells them apart.
 		return row.checked.has(change) && (changed || change.before === null || moves(change));

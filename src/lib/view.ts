@@ -3,6 +3,7 @@
 import { split } from './filter/scope.ts';
 import { OPS, type Filter, type Op, type Position, type TableInfo, type TableName } from './protocol.ts';
 import { tableKey } from './change.ts';
+import { duration } from './format.ts';
 
 /** Spans of the chart, and the step of each: enough bars to see a shape, few enough to tell them apart. */
 export const SPANS = [
@@ -21,6 +22,11 @@ const MONTH_MS = 2_592_000_000;
 
 export type Span = (typeof SPANS)[number];
 export const DEFAULT_SPAN: Span = SPANS[1];
+
+/** `5 min`, `30 d`, `1 y`. */
+export function spanName({ label, ms }: Span): string {
+	return label.endsWith('y') ? label.replace('y', ' y') : duration(ms);
+}
 
 /** Spans to choose from beside the one that is shown: up to a month, and a longer one where the log goes on before it. */
 export function spansBeside(shown: Span, goesOn: boolean): Span[] {

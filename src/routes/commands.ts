@@ -152,15 +152,6 @@ export function actOf(event: KeyboardEvent, screen: Screen, dialogs: Dialogs): (
 	return keysOf(screen, dialogs)[event.key];
 }
 
-/**
- * What was pressed with a pointer does not keep the keys: Space or Enter would press it again, behind the back of who
- * goes on in the feed. What has keys of its own keeps them.
- */
-export function letGo(event: MouseEvent): void {
-	const pressed = (event.target as HTMLElement).closest<HTMLElement>('main :is(button, [type=checkbox])');
-	if (event.detail > 0 && !pressed?.closest('[role=tab], .film, .detail, dialog')) pressed?.blur();
-}
-
 function focusFilter(): void {
 	document.querySelector<HTMLInputElement>('[data-filter]')?.focus();
 }

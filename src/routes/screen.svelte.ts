@@ -154,8 +154,9 @@ export class Screen {
 		// On the wall nothing of the rest is seen.
 		else if (this.wall) this.wall = false;
 		else if (ledger.open) ledger.close();
-		else if (this.picks.chosen.size > 0) this.picks.clear();
+		// It covers the feed and what is picked there.
 		else if (view.then) this.show({ then: null });
+		else if (this.picks.chosen.size > 0) this.picks.clear();
 		else if (player.stretch) this.show({ past: null });
 		else if (ledger.stance === 'reading') ledger.follow();
 	}

@@ -29,9 +29,19 @@ export class Archive {
 	}
 
 	/** A row's life, newest first; the newest `limit` of it. */
-	async life(row: TableName & { key: Record<string, string | null> }, limit = 200): Promise<Change[]> {
+	async life(
+		row: TableName & { key: Record<string, string | null> },
+		limit = MAX_CHANGES
+	): Promise<Change[]> {
 		const { schema, table, key } = row;
 		return (await this.client().row({ schema, table, key, limit })).changes;
+	}
+
+	/** The newest times that a whole table was emptied, newest first. */
+	async emptyings({ schema, table }: TableName): Promise<Change[]> {
+		const filter = { tables: [{ schema, table }], ops: ['TRUNCATE' as const] };
+		const { changes } = await this.client().history({ filter, limit: PAGE, order: 'desc' });
+		return changes.filter(({ partition }) => !partition);
 	}
 
 	/** A page of what was done to a table, newest first; of what came before a position where one is given. */

@@ -30,7 +30,7 @@ export class Player {
 	loading = $state(false);
 	/** The log cannot be read: what is shown is of where the playhead stood. It is asked again. */
 	stuck = $state(false);
-	/** Whether the log holds no tick of the stretch: it was pruned, or the log is younger. */
+	/** Whether the log holds nothing of the stretch: it was pruned, or the log is younger. */
 	empty = $state(false);
 	/** When what the log holds begins, where that is within the stretch. */
 	since: string | null = $state(null);
@@ -101,8 +101,8 @@ export class Player {
 				},
 				(read) => (this.stuck = !read)
 			);
-			this.empty = all.after === all.tick;
 			this.since = all.since ?? null;
+			this.empty = this.since !== null && Date.parse(this.since) >= to;
 			const wanted = this.goToWhenOpen;
 			this.goToWhenOpen = null;
 			const sought = this.at !== at;

@@ -167,8 +167,10 @@ export class Session {
 	}
 
 	/** Comes to an address: of it, what the screen else moves by itself, the playhead and the row that is open. */
-	async arrive({ past, row }: View): Promise<void> {
+	async arrive(view: View): Promise<void> {
+		const { past, row } = view;
 		this.wanted = row;
+		this.show(view);
 		if (past && this.player.shows(past)) await this.player.moveTo(past);
 		await this.openRow(row);
 	}
@@ -178,7 +180,8 @@ export class Session {
 		this.wanted = row;
 		this.lost = false;
 		if (!row) return this.ledger.close();
-		if (!this.ready) return;
+		// Of a view that is not there yet, it is opened with it.
+		if (!this.ready || this.unloaded) return;
 		try {
 			const change = await this.archive.change(row);
 			if (this.wanted !== row) return;

@@ -84,7 +84,7 @@ export class Travel {
 			);
 			this.fold = fold;
 			this.at = at;
-			this.more = page.next !== null && !fold.truncated;
+			this.more = page.next !== null && !fold.ended;
 			if (!this.more) break;
 		}
 		this.progress = null;

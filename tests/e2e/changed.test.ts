@@ -1,0 +1,168 @@
+/** What a table's own changes make of its past: renamed and dropped columns, emptyings, long lives. */
+import { counter, expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
+
+test('what is there no more is told by a script, a life and a table of the past', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 2);
+	await db.query(`update "Book" set title = 'x' where id = 1`);
+	await expect(lines(page)).toHaveCount(3);
+	await db.query('alter table "Book" drop column title');
+	await expect(lines(page).first()).toContainText('Book lost its column title', { timeout: 20_000 });
+	await openLine(lines(page).nth(1));
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	await detail.getByRole('button', { name: 'SQL undo', exact: true }).click();
+	await expect(page.getByRole('dialog')).toContainText('Book has no column title any more');
+	await page.keyboard.press('Escape');
+	await openLine(lines(page).nth(2));
+	await detail.getByRole('button', { name: 'SQL undo', exact: true }).click();
+	const script = page.getByRole('dialog').locator('pre');
+	await expect(script).toContainText('delete from');
+	await expect(script).not.toContainText('title');
+	await page.keyboard.press('Escape');
+	await db.query('alter table "Book" rename column id to book_id');
+	await expect(async () => {
+		await detail.getByRole('button', { name: 'SQL undo', exact: true }).click();
+		const sheet = page.getByRole('dialog');
+		const told = await sheet.getByText('its key column id was renamed or dropped since').count();
+		await page.keyboard.press('Escape');
+		expect(told).toBeGreaterThan(0);
+	}).toPass();
+	await detail.getByRole('tab', { name: 'Life' }).click();
+	await expect(detail).toContainText('Its key column id was renamed or dropped since');
+	await page.goto('/?then=public.Book');
+	await expect(page.locator('.then')).toContainText('2 rows that the log knows');
+});
+
+test('an emptying ends a row in its life; of a long one that it is not whole is told; an emptied table is told once', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 1);
+	await db.query('truncate "Book"');
+	await db.query('truncate "Book"');
+	await insertBooks(db, 1, 1);
+	await expect(lines(page)).toHaveCount(4);
+	await openLine(lines(page).first());
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	await detail.getByRole('tab', { name: 'Life' }).click();
+	await expect(detail.locator('li')).toHaveText([/insert/, /truncate\s*all rows\s+removed/, /insert/]);
+	await expect(detail).toContainText('version 2 of 2');
+	await db.query(`do $$ begin for i in 1..1000 loop update "Book" set price = i; end loop; end $$`);
+	await page.keyboard.press('.');
+	await expect(counter(page, 'Book', 'UPDATE')).toHaveText('1,000');
+	await page.goto(`/?q=price:1000`);
+	await openLine(lines(page).first());
+	await detail.getByRole('tab', { name: 'Life' }).click();
+	await expect(detail).toContainText('version 1,000 of 1,000, the newest');
+	await db.query('truncate "Book"');
+	await page.goto('/?then=public.Book');
+	await expect(page.locator('.then')).toContainText('The table is empty: it was emptied at');
+	await expect(page.locator('.then')).not.toContainText('known here');
+});
+
+test('a saved view, and Back, open the row that was open', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await open(page, '/?q=price>5');
+	await insertBooks(db, 1, 3);
+	await expect(lines(page)).toHaveCount(3);
+	await openLine(lines(page).nth(1));
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	await expect(page).toHaveURL(/row=/);
+	await page.keyboard.press('v');
+	const dialog = page.getByRole('dialog', { name: /views/i });
+	await dialog.getByRole('textbox').first().fill('mine');
+	await page.keyboard.press('Enter');
+	await page.keyboard.press('Escape');
+	await page.keyboard.press('Escape');
+	await expect(detail).toHaveCount(0);
+	await table(page, 'User').click();
+	await expect(lines(page)).toHaveCount(0);
+	await page.keyboard.press('Control+k');
+	await page.keyboard.type('View: mine');
+	await page.keyboard.press('Enter');
+	await expect(detail).toContainText('Book 2');
+	await page.waitForTimeout(500);
+	await expect(detail).toContainText('Book 2');
+	await expect(page).toHaveURL(/row=/);
+	await page.goBack();
+	await expect(lines(page)).toHaveCount(0);
+	await page.goForward();
+	await expect(detail).toContainText('Book 2');
+});
+
+test('Esc closes a table before it drops what is picked beneath; a table that could not be read is read by itself', async ({
+	page,
+	rowcast,
+	db,
+	away,
+	back
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 3);
+	await expect(lines(page)).toHaveCount(3);
+	await page.keyboard.press('j');
+	await page.keyboard.press('x');
+	await page.getByRole('button', { name: 'Open Book as it is' }).click();
+	const then = page.locator('.then');
+	await expect(then).toContainText('3 rows');
+	await away();
+	await expect(page.locator('header')).toContainText('Database away', { timeout: 20_000 });
+	await then.getByRole('button', { name: 'Read again' }).click();
+	await expect(then).toContainText('takes no connections');
+	await back();
+	await expect(then).toContainText('3 rows that the log knows', { timeout: 30_000 });
+	await page.keyboard.press('Escape');
+	await expect(then).toHaveCount(0);
+	await expect(page.getByRole('checkbox', { checked: true })).toHaveCount(1);
+});
+
+test('a quiet stretch is told as one in which nothing changed', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await insertBooks(db, 1, 1);
+	await open(page);
+	await expect(lines(page)).toHaveCount(1);
+	const ago = (ms: number) => new Date(Date.now() - ms).toISOString();
+	// The log goes on; nothing is written in it.
+	await expect(async () => {
+		const from = ago(1500);
+		await page.goto(`/?from=${from}&to=${ago(500)}`);
+		await expect(page.getByText('Nothing has changed up to this moment')).toBeVisible();
+	}).toPass();
+	await expect(page.getByText('holds nothing of this time')).toHaveCount(0);
+	await page.goto('/?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z');
+	await expect(page.getByText('What happened at this time is not known')).toBeVisible();
+	await expect(page.getByText('Nothing has changed')).toHaveCount(0);
+});
+
+test('in a narrow feed the new value is told; nothing is cut by long spans', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await page.setViewportSize({ width: 720, height: 800 });
+	await open(page);
+	await insertBooks(db, 1, 1);
+	await db.query(`update "Book" set price = 200.25`);
+	const value = lines(page).first().locator('[data-term]').filter({ hasText: '200.25' });
+	await expect(value).toBeVisible();
+	const [inner, outer] = [
+		(await value.boundingBox())!,
+		(await lines(page).first().locator('.what').boundingBox())!
+	];
+	expect(inner.x + inner.width).toBeLessThanOrEqual(outer.x + outer.width);
+	await page.setViewportSize({ width: 1440, height: 900 });
+	await page.goto('/?span=10y');
+	const box = (await page.getByRole('button', { name: 'Export' }).boundingBox())!;
+	expect(box.x + box.width).toBeLessThanOrEqual(1440);
+	await expect(page.locator('nav .span')).toHaveText('last 10 y');
+});
