@@ -33,7 +33,7 @@ export class Fold {
 	truncated: Change | null = null;
 	/** A truncate of one partition: which of the older rows it took, the log does not say. */
 	partly: Change | null = null;
-	/** A change before which the rows had another key than the table of now has. */
+	/** The newest change of a row that had not the columns of today's key: they were renamed, or others were the key. */
 	rekeyed: Change | null = null;
 	readonly #rows = new Map<string, KnownRow | Moved | null>();
 
@@ -65,8 +65,8 @@ export class Fold {
 
 	#take(change: Change): void {
 		const { before, after, tick, tx } = change;
-		const from = before === null ? null : this.#keyOf(before, change);
-		const to = after === null ? null : this.#keyOf(after, change);
+		const from = before === null ? null : this.#keyOf(before);
+		const to = after === null ? null : this.#keyOf(after);
 		if (from === undefined || to === undefined) {
 			this.rekeyed = change;
 			return;
@@ -89,13 +89,11 @@ export class Fold {
 		if (!this.#rows.has(id)) this.#rows.set(id, to ? { row: before, tick, tx } : null);
 	}
 
-	/** Its columns may have had other names; undefined where the row had another key. */
-	#keyOf(row: string, { key }: Change): string[] | undefined {
+	/** Undefined where the row has not all of the key's columns. */
+	#keyOf(row: string): string[] | undefined {
 		const texts = valuesOf(row);
-		const { primaryKey } = this;
-		const names = primaryKey.every((name) => texts.has(name)) ? primaryKey : Object.keys(key ?? {});
-		if (names.length !== primaryKey.length || !names.every((name) => texts.has(name))) return undefined;
-		return names.map((name) => texts.get(name)!);
+		const key = this.primaryKey.map((name) => texts.get(name));
+		return key.every((text) => text !== undefined) ? key : undefined;
 	}
 }
 

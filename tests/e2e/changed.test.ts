@@ -35,7 +35,11 @@ test('what is there no more is told by a script, a life and a table of the past'
 	await detail.getByRole('tab', { name: 'Life' }).click();
 	await expect(detail).toContainText('Its key column id was renamed or dropped since');
 	await page.goto('/?then=public.Book');
-	await expect(page.locator('.then')).toContainText('2 rows that the log knows');
+	await expect(page.locator('.then')).toContainText('0 rows that the log knows. Until');
+	await expect(page.locator('.then')).toContainText('its key had other columns, or other names for them');
+	await db.query('update "Book" set price = 1 where book_id = 2');
+	await page.getByRole('button', { name: 'Read again' }).click();
+	await expect(page.locator('.then')).toContainText('1 row that the log knows');
 });
 
 test('an emptying ends a row in its life; of a long one that it is not whole is told; an emptied table is told once', async ({
