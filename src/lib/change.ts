@@ -231,15 +231,26 @@ export function tell(
 	let left = room - (title === null ? 0 : title.length + 2 + GAP);
 	let { more } = summary;
 	const columns: Told[] = [];
-	for (const column of summary.columns) {
+	const ordered = change.op === 'UPDATE' ? wholeFirst(change, summary.columns, left) : summary.columns;
+	for (const column of ordered) {
 		const first = columns.length === 0 && title === null;
 		const told = tellColumn(change, column, first ? left - GAP : Infinity);
-		const length = column.name.length + told.before.length + told.after.length + 2 * GAP;
-		if (first || (more === summary.more && length <= left)) columns.push(told);
+		if (first || (more === summary.more && lengthOf(told) <= left)) columns.push(told);
 		else more++;
-		left -= length;
+		left -= lengthOf(told);
 	}
 	return { title, titled: summary.titled, columns, more };
+}
+
+const lengthOf = ({ column, before, after }: Told) =>
+	column.name.length + before.length + after.length + 2 * GAP;
+
+/** In little room a value that is told whole says more than one that is cut. */
+function wholeFirst(change: Change, columns: ColumnChange[], room: number): ColumnChange[] {
+	const at = columns.findIndex(
+		(column) => !BOOKKEEPING.test(column.name) && lengthOf(tellColumn(change, column, Infinity)) <= room
+	);
+	return at > 0 ? [columns[at]!, ...columns.slice(0, at), ...columns.slice(at + 1)] : columns;
 }
 
 /** Neither side takes the room of the other. */

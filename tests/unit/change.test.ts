@@ -118,6 +118,15 @@ describe('a line of so many characters', () => {
 		expect(sides(long, 'y'.repeat(100))).toEqual([16, 16]);
 	});
 
+	test('where a value would be cut, one that is told whole comes before it; bookkeeping does not', () => {
+		const rows = ['some long words', 'other long words'].map((a, i) =>
+			JSON.stringify({ a, updated_at: i, price: i })
+		);
+		const of = (room: number) =>
+			tell(change({ op: 'UPDATE', before: rows[0]!, after: rows[1]! }), room).columns[0]!.column.name;
+		expect([of(60), of(20), of(8)]).toEqual(['a', 'price', 'a']);
+	});
+
 	test('a title comes first; empty text is seen', () => {
 		const insert = change({ op: 'INSERT', after: '{"id":1,"title":"Emma","e":"","n":5}', key: { id: '1' } });
 		expect(tell(insert, 20)).toMatchObject({ title: 'Emma', columns: [{ after: '""' }], more: 1 });
