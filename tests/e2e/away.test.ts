@@ -84,7 +84,6 @@ test('a replay tells that it shows where it stood, and goes on by itself', async
 	await moment.press('End');
 	await expect(lines(page)).toHaveCount(3);
 	await away();
-	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
 	const stuck = page.getByText('The database is away: the changes shown are of where the replay stood');
 	await page.keyboard.press('p');
 	const books = lines(page).filter({ hasText: 'Book number' });
@@ -96,7 +95,6 @@ test('a replay tells that it shows where it stood, and goes on by itself', async
 	await moment.press('Home');
 	await expect(books).toHaveCount(0);
 	await away();
-	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
 	await moment.press('End');
 	await expect(stuck).toBeVisible();
 	await back();
@@ -105,7 +103,6 @@ test('a replay tells that it shows where it stood, and goes on by itself', async
 	await moment.press('Home');
 	await expect(books).toHaveCount(0);
 	await away();
-	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
 	await page.getByRole('button', { name: '60×' }).click();
 	await page.getByRole('button', { name: 'Play', exact: true }).click();
 	await expect(stuck).toBeVisible();
@@ -120,7 +117,6 @@ async function leave(page: Page, db: pg.Client, away: () => Promise<void>) {
 	await insertBooks(db, 1, 3);
 	await expect(lines(page)).toHaveCount(3);
 	await away();
-	await expect(header(page)).toContainText('Database away', { timeout: 20_000 });
 }
 
 async function filter(page: Page, text: string) {

@@ -6,7 +6,7 @@ import { expect, test as base } from './e2e.ts';
 export { expect };
 
 interface Fixtures {
-	/** Takes the database away. */
+	/** Takes the database away, until the page says so. */
 	away: () => Promise<void>;
 	/** Gives it back, with a connection to it. */
 	back: () => Promise<pg.Client>;
@@ -27,7 +27,11 @@ export const test = base.extend<Fixtures>({
 		await client.end();
 		await use(database);
 	},
-	away: ({ database, cluster }, use) => use(() => admit(cluster.connectionString, database.name, false)),
+	away: ({ database, cluster, page }, use) =>
+		use(async () => {
+			await admit(cluster.connectionString, database.name, false);
+			await expect(page.locator('header')).toContainText('Database away', { timeout: 20_000 });
+		}),
 	back: async ({ database, cluster }, use) => {
 		const clients: pg.Client[] = [];
 		await use(async () => {

@@ -12,7 +12,7 @@ import type { Filter, Rates, RatesRequest } from '../protocol.ts';
 
 /** So often a piece is asked for. */
 const TRIES = 3;
-const RETRY_MS = 3000;
+export const RETRY_MS = 3000;
 
 /** Counts of tables and ops over a time, and what takes those that match. */
 type Job = readonly [of: Rates, put: (piece: Rates) => void];

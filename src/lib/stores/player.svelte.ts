@@ -10,9 +10,9 @@ import { iso } from '../format.ts';
 import type { Change, Filter, Position, Rates } from '../protocol.ts';
 import type { Stretch } from '../view.ts';
 import type { Board } from './board.svelte.ts';
-import type { Counting } from './counting.svelte.ts';
+import { RETRY_MS, type Counting } from './counting.svelte.ts';
 import type { Ledger } from './ledger.svelte.ts';
-import { Projector, RETRY_MS } from './projector.ts';
+import { Projector } from './projector.ts';
 import { after, Reel, SHOWN } from './reel.ts';
 import { STEPS, StretchCounts, type Extent } from './stretch.ts';
 

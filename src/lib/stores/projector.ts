@@ -4,6 +4,7 @@
  */
 
 import type { Change } from '../protocol.ts';
+import { RETRY_MS } from './counting.svelte.ts';
 import { isBefore, type Reel } from './reel.ts';
 import type { StretchCounts } from './stretch.ts';
 
@@ -13,8 +14,6 @@ const SAMPLE = 100;
 const SAMPLE_EVERY_MS = 600;
 /** So much of the player's time is left of a silence that is passed over. */
 const QUIET_LEAD_MS = 500;
-/** What could not be read is asked for again so much later. */
-export const RETRY_MS = 3000;
 
 export class Projector {
 	#sampledAt = 0;

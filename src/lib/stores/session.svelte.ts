@@ -21,7 +21,7 @@ import { differences } from '../schema.ts';
 import { filterOf, formatView, missingTables, parseView, type View } from '../view.ts';
 import { Archive } from './archive.ts';
 import { Board } from './board.svelte.ts';
-import { Counting } from './counting.svelte.ts';
+import { Counting, RETRY_MS } from './counting.svelte.ts';
 import { Ledger } from './ledger.svelte.ts';
 import { Player } from './player.svelte.ts';
 import { Present } from './present.ts';
@@ -29,7 +29,6 @@ import { absence } from './standing.ts';
 
 /** Numbers change this often: as fast as one can read them. */
 const BEAT_MS = 250;
-const RETRY_MS = 3000;
 /** After a longer absence the view is loaded afresh, so that the chart has each row at its time. */
 const BRIEF_MS = 3000;
 
