@@ -14,6 +14,8 @@ test('history goes on below a transaction that a page of it splits, and the feed
 	db
 }) => {
 	void rowcast;
+	// The 21st line is in sight.
+	await page.setViewportSize({ width: 1440, height: 1100 });
 	await insertBooks(db, 1, 40);
 	await batch(db, 1001, 1300);
 	await insertBooks(db, 41, 60);
