@@ -15,9 +15,6 @@ test('what goes away when it is pressed hands the focus on', async ({ page, rowc
 		await expect.poll(focused).toBe('changes');
 	};
 	await gone(/^Only Book/);
-	// What is pressed while the view loads, the view that comes undoes.
-	await page.goto('/');
-	await expect(lines(page)).toHaveCount(3);
 	await page.keyboard.press('Space');
 	await gone(/go live/);
 	await page.keyboard.press('j');

@@ -34,6 +34,8 @@ export class Ledger {
 	/** Lines that are in sight at a time, but for one. */
 	page = 1;
 	#copy: readonly Entry[] | null = null;
+	/** Something was done to it since another view was asked for. */
+	#touched = false;
 
 	/** `fill` loads a page of what a transaction's card leaves out. */
 	constructor(
@@ -78,7 +80,31 @@ export class Ledger {
 
 	togglePause(): void {
 		if (this.stance === 'paused') this.follow();
-		else this.hold('paused');
+		else this.#act('paused');
+	}
+
+	/** Another view is asked for: with it the newest is shown again, but for what is done until then. */
+	ask(): void {
+		this.#touched = false;
+	}
+
+	/** Has the feed hold the view that was asked for. What was done meanwhile was meant for it. */
+	renew(reset: () => void): void {
+		const { stance, selected, open } = this;
+		const touched = this.#touched && stance !== 'live';
+		// First: what nobody reads any longer is no bound to what comes.
+		this.follow();
+		reset();
+		const there = selected !== null && indexOf(this.entries, selected) >= 0;
+		if (!touched || (stance === 'reading' && !there && !open)) return;
+		this.#act(stance);
+		this.open = open;
+		this.selected = there ? selected : null;
+	}
+
+	#act(stance: 'reading' | 'paused'): void {
+		this.#touched = true;
+		this.hold(stance);
 	}
 
 	/** Adds older changes (oldest first) at the bottom. */
@@ -99,7 +125,7 @@ export class Ledger {
 
 	/** The keyboard comes to a line; an open row stays the chosen one. */
 	reach(line: Line): void {
-		this.hold('reading');
+		this.#act('reading');
 		if (!this.open) this.selected = line.id;
 	}
 
@@ -108,7 +134,7 @@ export class Ledger {
 	 * it counts the rows, over notes and what is folded.
 	 */
 	move(by: number): void {
-		this.hold('reading');
+		this.#act('reading');
 		const lines = this.lines(0, this.height());
 		const chosen = this.selected ?? this.open?.seq;
 		const at = lines.findIndex(({ id }) => id === chosen);
@@ -122,7 +148,7 @@ export class Ledger {
 
 	/** Opens a line: folds or unfolds what has parts, loads what was left out, else shows its row in detail. */
 	activate(line: Line): void {
-		this.hold('reading');
+		this.#act('reading');
 		const change = changeOf(line);
 		if (change) this.show(change, line.id);
 		else if (line.kind === 'omitted') void this.fill(line.transaction);
@@ -143,7 +169,7 @@ export class Ledger {
 
 	/** Shows a change in detail, whether it has a line or not. */
 	show(change: Change, line = change.seq): void {
-		this.hold('reading');
+		this.#act('reading');
 		this.selected = line;
 		this.open = change;
 	}

@@ -139,10 +139,12 @@ export class Player {
 
 	play(): void {
 		if (!this.stretch || !this.#projector || this.playing) return;
-		if (this.at >= this.stretch.to || this.stuck) {
-			if (this.at >= this.stretch.to) this.at = this.stretch.from;
-			this.#placeHere();
+		const over = this.at >= this.stretch.to;
+		if (over) {
+			this.at = this.stretch.from;
+			this.ledger.ask();
 		}
+		if (over || this.stuck) this.#placeHere();
 		this.playing = true;
 		this.#stepped = false;
 		this.#last = performance.now();
@@ -183,12 +185,14 @@ export class Player {
 		if (!this.#projector || this.playing) return;
 		if (JSON.stringify([at, place]) === JSON.stringify([Math.floor(this.at), this.#stands])) return;
 		this.#unsettle();
+		this.ledger.ask();
 		await this.#move(() => this.#comeTo(at, place));
 	}
 
 	/** Moves the playhead: the numbers at once, the ledger as soon as the hand rests. */
 	seek(to: number): void {
 		if (!this.stretch) return;
+		this.ledger.ask();
 		this.at = this.#within(to);
 		// A stretch that is being loaded opens there.
 		if (!this.#projector) return;
@@ -326,11 +330,10 @@ export class Player {
 		this.at = at;
 		this.#stepped = false;
 		counts.restart(at);
-		this.ledger.follow();
 		try {
 			const shown = await reel.jump(at, SHOWN);
 			if (round !== this.#round) return;
-			this.board.feed.reset(shown ?? []);
+			this.ledger.renew(() => this.board.feed.reset(shown ?? []));
 			this.board.touch();
 		} finally {
 			if (round === this.#placing) this.#placing = -1;

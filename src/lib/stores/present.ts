@@ -60,11 +60,7 @@ export class Present {
 			board.clear(stepMs, ms / stepMs, now);
 			const counted = history.changes.reverse();
 			if (keep) board.feed.catchUp(counted, performance.now());
-			else {
-				// First: what nobody reads any longer is no bound to what comes.
-				this.ledger.follow();
-				board.feed.reset(counted);
-			}
+			else this.ledger.renew(() => board.feed.reset(counted));
 			const put = (buckets: Buckets) => (rates: Rates) => {
 				buckets.fill(Date.parse(rates.from), rates.stepMs, rates.series);
 				buckets.touch(rates.last ?? []);

@@ -153,7 +153,7 @@ export class Session {
 		const past = view.past;
 		if (past) {
 			if (before !== JSON.stringify([this.filter, view.span.label]) || !this.player.shows(past)) {
-				this.#stale = true;
+				this.#ask();
 				this.#reload();
 			}
 			return;
@@ -161,8 +161,13 @@ export class Session {
 		const wasPast = this.player.stretch !== null;
 		this.player.leave();
 		if (!wasPast && before === JSON.stringify([this.filter, view.span.label])) return;
-		this.#stale = true;
+		this.#ask();
 		void this.load();
+	}
+
+	#ask(): void {
+		this.#stale = true;
+		this.ledger.ask();
 	}
 
 	/** Comes to an address: of it, what the screen else moves by itself, the playhead and the row that is open. */
@@ -251,8 +256,10 @@ export class Session {
 		this.tables = this.board.feed.tables = hello.tables;
 		if (!before) return this.#reload();
 		const away = Date.now() - this.#lost;
-		if (before.epoch !== hello.epoch) this.#otherLog = this.#stale = true;
-		else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
+		if (before.epoch !== hello.epoch) {
+			this.#otherLog = true;
+			this.#ask();
+		} else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
 		else if (!this.unloaded) return;
 		if (this.unloaded) this.#reload();
 		else if (!this.view.past) void this.load();
