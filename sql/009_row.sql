@@ -119,7 +119,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function rowcast.indexed_until is 'The tick up to which every change of a table is in a leaf that has an index of its rows by these columns. Not leaf by leaf: a transaction that was open as writers moved on has changes in the leaf before.';
 
-create or replace function rowcast.changes_of_row(relations int[], key json, most int)
+-- Versions before had no `until`.
+drop function if exists rowcast.changes_of_row(int[], json, int);
+create or replace function rowcast.changes_of_row(relations int[], key json, most int, until pg_lsn default null)
 returns table (n bigint, lsn pg_lsn, xid xid8, at timestamptz, relation int, op "char", before text, after text, extra jsonb)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off set jit = off as $f$
@@ -139,6 +141,8 @@ declare
 		or c.%1$s not like $7 and (strpos(c.%1$s, $2) > 0 or strpos(c.%1$s, $3) > 0)', side), ' or ') from unnest('{after,before}'::text[]) side);
 	after_has text := (select string_agg(format('rowcast.field(c.after, %L) is not distinct from %L', k, key ->> k), ' and ') from unnest(names) k);
 	before_has text := (select string_agg(format('rowcast.field(c.before, %L) is not distinct from %L', k, key ->> k), ' and ') from unnest(names) k);
+	-- Said only where it is asked for: the newest are found as if there were no such bound.
+	in_time text := case when until is null then 'true' else format('c.lsn <= %L', until) end;
 	parts text;
 begin
 	select string_agg(part, ' union all ') into parts
@@ -149,24 +153,24 @@ begin
 		select format($q$
 			select * from rowcast.change_%1$s c where c.relation = %2$s and pg_visible_in_snapshot(c.xid, %5$L)
 				and rowcast.row_hash_%1$s(c.relation, coalesce(c.after, c.before)) = rowcast.row_hash_%1$s(%2$s, $1)
-				and (%3$s or %4$s)
+				and %6$s and (%3$s or %4$s)
 			union all
 			select * from rowcast.change_%1$s c where c.relation = %2$s and pg_visible_in_snapshot(c.xid, %5$L)
 				and c.op = 'U' and rowcast.row_moved_%1$s(c.relation, c.before, c.after)
 				and rowcast.row_hash_%1$s(c.relation, c.before) = rowcast.row_hash_%1$s(%2$s, $1)
-				and (%4$s)$q$, l.slot, r.id, after_has, before_has, t.snapshot) as part
+				and %6$s and (%4$s)$q$, l.slot, r.id, after_has, before_has, t.snapshot, in_time) as part
 		from rowcast.leaf l join rowcast.tick t on t.n = i.tick where l.closed_tick <= i.tick
 		union all
 		-- By that of transactions from there on: tick by tick, 50 us each, where few have changes of the table, else from the
 		-- first to the last of them.
-		select format('select c.* from %s where c.relation = %s and (%s) and (%s or %s)',
+		select format('select c.* from %s where c.relation = %s and %s and (%s) and (%s or %s)',
 			case when k.ticks <= 400 then format('unnest(%L::bigint[]) u(n)
 				cross join lateral (select snapshot from rowcast.tick where n = u.n - 1 offset 0) a
 				cross join lateral (select snapshot from rowcast.tick where n = u.n offset 0) b
 				cross join lateral rowcast.between(a.snapshot, b.snapshot) c', array(
 					select distinct tick from rowcast.tick_count c where c.relation = r.id and tick > i.tick))
 			else format('rowcast.between(%L, %L) c', a.snapshot, b.snapshot) end,
-			r.id, may_have, after_has, before_has)
+			r.id, in_time, may_have, after_has, before_has)
 		from (select min(tick) as first, max(tick) as last, count(distinct tick) as ticks
 				from rowcast.tick_count c where c.relation = r.id and tick > i.tick) k
 			join rowcast.tick a on a.n = k.first - 1 join rowcast.tick b on b.n = k.last) p;
@@ -180,7 +184,7 @@ begin
 	end if;
 end
 $f$;
-comment on function rowcast.changes_of_row is 'The newest changes of one row, named by columns and their values as text, with their ticks, newest first. By the index of rows as far as indexed_until(); from there by that of transactions: most often the open leaf, a twentieth of max_log.';
+comment on function rowcast.changes_of_row is 'The newest changes of one row, named by columns and their values as text, with their ticks, newest first; of those up to a log position, if one is given. By the index of rows as far as indexed_until(); from there by that of transactions: most often the open leaf, a twentieth of max_log.';
 
 do $$ begin perform rowcast.close_functions(); end $$;
 commit;

@@ -193,6 +193,7 @@ export interface RatesRequest {
 }
 export interface RowRequest extends TableName {
 	key: Record<string, string | null>;
+	before?: Position;
 	limit?: number;
 }
 
@@ -229,6 +230,8 @@ export interface Rates {
 export interface RowLife {
 	ok: true;
 	changes: Change[];
+	/** Where the next page, of what came before, starts; null at the end. */
+	next: Position | null;
 }
 
 type Ack<T> = (answer: T | Failure) => void;

@@ -49,7 +49,7 @@ export async function run(tell: Tell) {
 			return rows;
 		};
 		const life = (table: string, id: string) => () =>
-			reader.row({ schema: 'public', table, key: { id }, limit: 200 }).then((changes) => changes.length);
+			reader.row({ schema: 'public', table, key: { id }, limit: 200 }).then(({ changes }) => changes.length);
 
 		const asked: [question: string, ask: () => Promise<number>][] = [
 			['first page, all tables', page({})],

@@ -66,6 +66,31 @@ test('an emptying ends a row in its life; of a long one that it is not whole is 
 	await openLine(lines(page).first());
 	await detail.getByRole('tab', { name: 'Life' }).click();
 	await expect(detail).toContainText('version 1,000 of 1,000, the newest');
+	// It is read as far as the change that is open, and on from there.
+	await page.goto('/?q=op:insert');
+	await openLine(lines(page).first());
+	await detail.getByRole('tab', { name: 'Life' }).click();
+	await expect(detail).toContainText('version 2 of 1,002');
+	await expect(detail.getByRole('button', { name: 'Read further back' })).toHaveCount(0);
+	await page.goto('/?q=price:1');
+	await openLine(lines(page).first());
+	await detail.getByRole('tab', { name: 'Life' }).click();
+	await expect(detail).toContainText('version 1 of 1,000, the newest');
+	await detail.getByRole('button', { name: 'Previous version' }).click();
+	await expect(detail).toContainText('version 2 of 1,002');
+	await expect(detail.locator('.version')).toContainText('9.50');
+	// What came since belongs to it.
+	await page.goto('/?then=public.Book');
+	const row = page.locator('.then tbody tr').first();
+	const openRow = () => row.getByRole('button').click();
+	await openRow();
+	await detail.getByRole('tab', { name: 'Life' }).click();
+	await expect(detail).toContainText('version 1,000 of 1,000, the newest');
+	await db.query('update "Book" set price = 1001');
+	await page.getByRole('button', { name: 'Read again' }).click();
+	await expect(row).toContainText('1001');
+	await openRow();
+	await expect(detail.locator('li').first()).toContainText('1001');
 	await db.query('truncate "Book"');
 	await page.goto('/?then=public.Book');
 	await expect(page.locator('.then')).toContainText('The table is empty: it was emptied at');

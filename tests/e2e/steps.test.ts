@@ -47,6 +47,8 @@ for (const condition of ['', '&q=changed:price'])
 
 test('a fast replay that is paused counts what it shows', async ({ page, rowcast, db }) => {
 	void rowcast;
+	// All of the 20 are in sight.
+	await page.setViewportSize({ width: 1440, height: 1100 });
 	await open(page, `${await updatesOverTicks(db)}&op=update`);
 	const bar = page.getByRole('region', { name: 'Replay' });
 	await bar.getByRole('button', { name: '20×' }).click();

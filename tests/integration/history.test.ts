@@ -287,9 +287,10 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		];
 		const expectLives = async () => {
 			for (const [table, id] of rows.slice(0, 60))
-				expect(await reader.row({ schema: 'public', table, key: { id }, limit: 500 })).toEqual(
-					lifeOf(table, id)
-				);
+				expect(await reader.row({ schema: 'public', table, key: { id }, limit: 500 })).toEqual({
+					changes: lifeOf(table, id),
+					next: null
+				});
 		};
 		await expectLives();
 		for (let i = 0; i < 4; i++)
@@ -298,9 +299,18 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		while ((await pool.query('select rowcast.index_leaf() as did')).rows[0].did);
 		await expectLives();
 		const [{ table, key }] = [all[5]!];
-		const book = await reader.row({ schema: 'public', table, key: key!, limit: 1 });
-		expect(book).toEqual(lifeOf(table, key!.id!).slice(0, 1));
-		const by = (key: Record<string, string | null>) => reader.row({ schema: 'public', table: 'book', key });
+		for (const limit of [1, 2, 3]) {
+			const paged: Change[] = [];
+			for (let next: Position | null | undefined; next !== null;) {
+				const page = await reader.row({ schema: 'public', table, key: key!, limit, before: next });
+				expect(page.changes.length).toBeGreaterThan(0);
+				paged.push(...page.changes);
+				next = page.next;
+			}
+			expect(paged).toEqual(lifeOf(table, key!.id!));
+		}
+		const by = async (key: Record<string, string | null>) =>
+			(await reader.row({ schema: 'public', table: 'book', key })).changes;
 		expect(await by({ title: 'The 5 Gorillas' })).toEqual(
 			all
 				.filter(
@@ -360,7 +370,11 @@ describe('while a server leads', () => {
 				ticks.some(({ changes }) => changes.some(({ op }) => op === 'UPDATE'))
 			);
 		});
-		const life = await following.follower.reader.row({ schema: 'public', table: 'item', key: { id: '1' } });
+		const { changes: life } = await following.follower.reader.row({
+			schema: 'public',
+			table: 'item',
+			key: { id: '1' }
+		});
 		expect(life.map(({ op }) => op)).toEqual(['UPDATE', 'INSERT']);
 		await following.close();
 	});
@@ -389,13 +403,13 @@ describe('rows of a log that is written to', () => {
 		});
 		const { reader } = following.follower;
 		for (const id of keys) {
-			const life = await reader.row({ schema: 'public', table: 'odd', key: { id, part: '1' } });
+			const { changes: life } = await reader.row({ schema: 'public', table: 'odd', key: { id, part: '1' } });
 			expect(life.map(({ op, key }) => [op, key])).toEqual(
 				['UPDATE', 'INSERT'].map((op) => [op, { part: '1', id }])
 			);
 		}
 		for (const id of ['7', '77', '78']) {
-			const life = await reader.row({ schema: 'public', table: 'moved', key: { id } });
+			const { changes: life } = await reader.row({ schema: 'public', table: 'moved', key: { id } });
 			expect(life.map(({ op, key }) => [op, key])).toEqual(['UPDATE', 'INSERT'].map((op) => [op, { id }]));
 		}
 		await following.close();

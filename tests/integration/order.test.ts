@@ -106,7 +106,7 @@ describe.each(majors())('PostgreSQL %i', (major) => {
 		for (const id of [1, 2, 4]) history(changes, id);
 		expect(new Set(changes.map(({ seq }) => seq)).size).toBe(changes.length);
 		// A row's life is read by another way, newest first.
-		const life = await log().reader.row({ schema: 'public', table: 't', key: { id: '3' } });
+		const { changes: life } = await log().reader.row({ schema: 'public', table: 't', key: { id: '3' } });
 		const of = changes.filter(({ key }) => key?.id === '3');
 		expect(life.slice(0, of.length).reverse()).toEqual(of);
 	});

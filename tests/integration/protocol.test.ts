@@ -1,7 +1,7 @@
 /** The wire, spoken to the real server as anybody would speak it. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Failure, History, Position, TickMessage } from '../../src/lib/protocol.ts';
+import type { Failure, History, Position, RowLife, TickMessage } from '../../src/lib/protocol.ts';
 import { useDatabase } from '../support/database.ts';
 import { withClient } from '../support/postgres.ts';
 import { connect, startRowcast, totals, type Rowcast, type Viewer } from '../support/rowcast.ts';
@@ -342,8 +342,29 @@ describe('the past', () => {
 		const answer = await it.ask('row', { ...book, key: { id: '77' } });
 		expect(answer).toMatchObject({
 			ok: true,
-			changes: [{ op: 'DELETE' }, { op: 'UPDATE' }, { op: 'INSERT' }]
+			changes: [{ op: 'DELETE' }, { op: 'UPDATE' }, { op: 'INSERT' }],
+			next: null
 		});
+	});
+
+	test('row goes on before `next`, also where a page ends at 8 MB', async () => {
+		const names = Array.from({ length: 100 }, (_, i) => `c${i}`);
+		await sql(`create table broad (id int primary key, step int, ${names.join(' text, ')} text)`);
+		const it = await viewer();
+		await it.subscribe();
+		// Of 1.5 MB: what is larger than 16 kB is abbreviated column by column.
+		await sql(`insert into broad select 1, 0, ${names.map(() => `repeat('x', 15000)`).join(', ')}`);
+		for (let step = 1; step <= 5; step++) await sql('update broad set step = $1', [step]);
+		await it.until('all of it', ({ ticks }) => totals(ticks)['public.broad']?.UPDATE === 5);
+		const row = { schema: 'public', table: 'broad', key: { id: '1' } };
+		const pages: number[][] = [];
+		for (let before: Position | null | undefined; before !== null;) {
+			const { changes, next } = (await it.ask('row', { ...row, before })) as RowLife;
+			pages.push(changes.map(({ after }) => JSON.parse(after!).step));
+			before = next;
+		}
+		expect(pages.flat()).toEqual([5, 4, 3, 2, 1, 0]);
+		expect(pages.length).toBeGreaterThan(1);
 	});
 });
 
@@ -362,6 +383,7 @@ describe('bad input gets a Failure and harms nothing', () => {
 		['row', { ...nope, key: { id: '1' } }, 'NOT_FOUND'],
 		['row', { ...book, key: { nope: '1' } }, 'BAD_REQUEST'],
 		['row', { ...book, key: { id: 1 } }, 'BAD_REQUEST'],
+		['row', { ...book, key: { id: '1' }, before: { tick: '1' } }, 'BAD_REQUEST'],
 		['unsubscribe', 5, 'BAD_REQUEST']
 	] as const)('%s %j', async (event, message, code) => {
 		const it = await viewer();

@@ -92,7 +92,7 @@ export function handle(socket: ClientSocket, peer: Peer, services: Services): vo
 					'BAD_REQUEST',
 					`\`key\` names ${quote(stranger)}, which is no column of this table.`
 				);
-			return queue(async () => ({ ok: true, changes: await readerOf().row(wanted) }));
+			return queue(async () => ({ ok: true, ...(await readerOf().row(wanted)) }));
 		}
 	};
 

@@ -110,6 +110,7 @@ export const row = object({
 		v.check((key) => Object.keys(key).length > 0, 'names no column'),
 		v.check((key) => Object.keys(key).length <= 32, 'names more columns than a key can have')
 	),
+	before: v.optional(v.nullable(position)),
 	limit: v.optional(limit, DEFAULT_LIMIT)
 });
 

@@ -171,9 +171,9 @@ export const RANGE = (order: Order, condition: string) => `
 	where (t.n is distinct from $5::bigint or c.lsn ${order === 'asc' ? '>=' : '<='} $6::pg_lsn)
 	order by t.n ${order}, c.lsn ${order}, c.xid ${order} limit $4`;
 
-/** One row's changes, newest first. */
+/** One row's changes, newest first; up to the log position $4, if it is given. */
 export const ROW = `
-	select c.n, ${COLUMNS} from rowcast.changes_of_row($1::int[], $2::json, $3) c order by c.lsn desc, c.xid desc`;
+	select c.n, ${COLUMNS} from rowcast.changes_of_row($1::int[], $2::json, $3, $4) c order by c.lsn desc, c.xid desc`;
 
 /** What matches, by table and op. `condition` may use parameters from $5. */
 export const MATCHING = (condition: string) => `

@@ -18,8 +18,8 @@ import {
 	TIME_OF
 } from './queries.ts';
 import { readRates } from './rates.ts';
-import { LARGE_TICK, MAX_PAGE, makeSearch, max, type Row } from './search.ts';
-import { seqOf } from './seq.ts';
+import { LARGE_TICK, MAX_PAGE, makeSearch, max, type Paged, type Row } from './search.ts';
+import { lsnOf, seqOf } from './seq.ts';
 import type { Reader, Scope, Selection, Tick } from './types.ts';
 import { compileWhere, scopeOfWhere, tablesOf, type IdsOf } from './where.ts';
 
@@ -244,17 +244,26 @@ export function makeReader(pool: pg.Pool, catalog: Relations): LogReader {
 			return readRates({ read, countOf }, await select(query.filter), query);
 		},
 
-		async row({ schema, table, key, limit = MAX_CHANGES }) {
+		async row({ schema, table, key, before, limit = MAX_CHANGES }) {
 			// What no text of PostgreSQL can hold is no row's key.
 			const texts = [...Object.keys(key), ...Object.values(key)].map((text) => text ?? '');
-			if (texts.some((text) => text.includes('\0') || !text.isWellFormed())) return [];
-			return changesOf(
-				await read(undefined, BOUNDED(ROW, 'desc', MAX_PAGE, 1), [
-					catalog.ids({ schema, table }),
-					JSON.stringify(key),
-					limit
-				])
+			if (texts.some((text) => text.includes('\0') || !text.isWellFormed()))
+				return { changes: [], next: null };
+			// Two beyond the page: the one that it begins after, and one that tells that there are more.
+			const rows = await read<Paged>(undefined, BOUNDED(ROW, 'desc', MAX_PAGE, 2), [
+				catalog.ids({ schema, table }),
+				JSON.stringify(key),
+				limit + 2,
+				before ? lsnOf(before.seq) : null
+			]);
+			const found = (await changesOf(rows as unknown[] as Row[])).filter(
+				({ seq }) => !before || BigInt(seq) < BigInt(before.seq)
 			);
+			const changes = found.slice(0, limit);
+			const full = Number(rows.at(-1)?.[9] ?? 0) >= MAX_PAGE;
+			const { tick, seq } = changes.at(-1) ?? {};
+			const more = tick !== undefined && seq !== undefined && (full || found.length > limit);
+			return { changes, next: more ? { tick, seq } : null };
 		},
 
 		async range(from, to) {

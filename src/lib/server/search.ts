@@ -19,7 +19,7 @@ export type Row = [
 ];
 
 /** A row of a page: with the text up to here; of LOOKED, whether it matches, and whether it is the last of the look. */
-type Paged = [...Row, octets: string, matches?: boolean, last?: boolean];
+export type Paged = [...Row, octets: string, matches?: boolean, last?: boolean];
 
 /** Ticks that are looked into one by one in one query. */
 const BATCH = 400;

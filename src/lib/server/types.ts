@@ -10,7 +10,6 @@ import type {
 	Position,
 	Rates,
 	RatesRequest,
-	RowRequest,
 	State,
 	TableInfo,
 	TableName
@@ -91,6 +90,13 @@ export interface ChangesQuery {
 	most?: number;
 }
 
+/** A question for the changes of one row, newest first, beginning before a position. */
+export interface RowQuery extends TableName {
+	key: Record<string, string | null>;
+	before?: Position | null | undefined;
+	limit?: number;
+}
+
 /** Reads the log; every answer is exact. */
 export interface Reader {
 	bounds(): Promise<Bounds>;
@@ -106,7 +112,8 @@ export interface Reader {
 	matching(filter: Filter, after: bigint, until: bigint): Promise<Count[]>;
 	/** `head`: of no tick beyond it, as those may not have been handed on yet. */
 	rates(query: RatesRequest & { filter: Filter; head?: bigint }): Promise<Omit<Rates, 'ok'>>;
-	row(query: RowRequest): Promise<Change[]>;
+	/** As `changes`, newest first, of one row. */
+	row(query: RowQuery): Promise<{ changes: Change[]; next: Position | null }>;
 	/** Whether one transaction alone made the tick of the first of these, which is read as far as they are of it. */
 	alone(changes: readonly Change[]): Promise<boolean>;
 	/** The ticks of a time: (after, until]. */

@@ -4,7 +4,7 @@ import type { Client } from '../client/index.ts';
 import { fillable } from '../feed.ts';
 import { oldestOf, type Transaction } from '../lines.ts';
 import { MAX_CHANGES, OPS } from '../protocol.ts';
-import type { Change, Filter, History, Position, TableName } from '../protocol.ts';
+import type { Change, Filter, History, Position, RowLife, TableName } from '../protocol.ts';
 import type { Board } from './board.svelte.ts';
 
 const PAGE = 200;
@@ -28,13 +28,13 @@ export class Archive {
 		return changes.find((change) => change.tick === tick && change.seq === seq);
 	}
 
-	/** A row's life, newest first; the newest `limit` of it. */
-	async life(
-		row: TableName & { key: Record<string, string | null> },
+	/** A page of a row's life, newest first; of what came before a position where one is given. */
+	life(
+		{ schema, table, key }: TableName & { key: Record<string, string | null> },
+		before: Position | null = null,
 		limit = MAX_CHANGES
-	): Promise<Change[]> {
-		const { schema, table, key } = row;
-		return (await this.client().row({ schema, table, key, limit })).changes;
+	): Promise<RowLife> {
+		return this.client().row({ schema, table, key, limit, ...(before && { before }) });
 	}
 
 	/** The newest times that a whole table was emptied, newest first. */
