@@ -10,10 +10,12 @@ import { iso } from '../format.ts';
 import type { Change, Filter, Position, Rates } from '../protocol.ts';
 import type { Stretch } from '../view.ts';
 import type { Board } from './board.svelte.ts';
-import { RETRY_MS, type Counting } from './counting.svelte.ts';
+import type { Counting } from './counting.svelte.ts';
 import type { Ledger } from './ledger.svelte.ts';
+import { Mover } from './mover.svelte.ts';
 import { Projector } from './projector.ts';
-import { after, Reel, SHOWN } from './reel.ts';
+import { after, Reel } from './reel.ts';
+import { Stage } from './stage.ts';
 import { STEPS, StretchCounts, type Extent } from './stretch.ts';
 
 export const SPEEDS = [0.5, 1, 5, 20, 60] as const;
@@ -28,8 +30,6 @@ export class Player {
 	playing = $state(false);
 	speed: number = $state(1);
 	loading = $state(false);
-	/** The log cannot be read: what is shown is of where the playhead stood. It is asked again. */
-	stuck = $state(false);
 	/** Whether the log holds nothing of the stretch: it was pruned, or the log is younger. */
 	empty = $state(false);
 	/** When what the log holds begins, where that is within the stretch. */
@@ -46,7 +46,9 @@ export class Player {
 	goToWhenOpen: Change | null = null;
 
 	/** Of the stretch, once it is loaded. */
+	#stage: Stage | null = null;
 	#projector: Projector | null = null;
+	readonly #mover = new Mover();
 	/** The playhead stands at a change, within a tick it may be, rather than at a moment. */
 	#stepped = false;
 	/** The moving that is under way: what the reel holds is not for now. */
@@ -57,9 +59,6 @@ export class Player {
 	#frame = 0;
 	#last = 0;
 	#settle: ReturnType<typeof setTimeout> | undefined;
-	#retry: ReturnType<typeof setTimeout> | undefined;
-	/** Movings that were asked for, of which the last is asked for again. */
-	#moving = 0;
 
 	constructor(
 		readonly board: Board,
@@ -68,6 +67,11 @@ export class Player {
 		readonly client: () => Client,
 		readonly filter: () => Filter
 	) {}
+
+	/** The log cannot be read: what is shown is of where the playhead stood. It is asked again. */
+	get stuck(): boolean {
+		return this.#mover.stuck;
+	}
 
 	/** Whether this stretch is the one that is open. */
 	shows({ from, to }: Extent): boolean {
@@ -91,15 +95,17 @@ export class Player {
 			if (opening !== this.#opened) return;
 			const counts = new StretchCounts(this.board, extent, all, whole);
 			const reel = new Reel(this.client(), filter, extent, all);
+			const stage = new Stage(this, this.board, this.ledger, counts, reel);
+			this.#stage = stage;
 			this.#projector = new Projector(
 				counts,
 				reel,
 				(changes, omitted) => {
-					this.#push(changes, omitted);
+					stage.push(changes, omitted);
 					// A sample that was on its way.
-					if (!this.playing) void this.#count(true);
+					if (!this.playing) void stage.count(true);
 				},
-				(read) => (this.stuck = !read)
+				(read) => (this.#mover.stuck = !read)
 			);
 			this.since = all.since ?? null;
 			this.empty = this.since !== null && Date.parse(this.since) >= to;
@@ -114,7 +120,7 @@ export class Player {
 				);
 			if (opening !== this.#opened) return;
 			if (sought && !wanted) this.#rested();
-			if (!whole) void this.#match(counts, filter);
+			if (!whole) void this.#match(stage, filter);
 			if (wanted) return;
 			if (wasPlaying || this.playWhenOpen) this.play();
 			this.playWhenOpen = false;
@@ -130,15 +136,14 @@ export class Player {
 		this.#opened++;
 		this.counting.stop();
 		this.#unsettle();
-		this.#moving++;
-		clearTimeout(this.#retry);
-		this.stuck = false;
+		this.#mover.stop();
 		this.stretch = null;
-		this.#projector = null;
+		if (this.#stage) this.#stage.left = true;
+		this.#stage = this.#projector = null;
 	}
 
 	play(): void {
-		if (!this.stretch || !this.#projector || this.playing) return;
+		if (!this.stretch || !this.#stage || this.playing) return;
 		const over = this.at >= this.stretch.to;
 		if (over) {
 			this.at = this.stretch.from;
@@ -161,32 +166,32 @@ export class Player {
 			this.pause();
 			this.#rested();
 			if (this.stuck) this.#placeHere();
-			else void this.#count();
+			else void this.#stage?.count();
 		} else this.play();
 	}
 
 	/** The position that it stands at, where that is at a change. */
 	get #stands(): Position | null {
-		return this.#stepped ? this.#projector!.reel.shown : null;
+		return this.#stepped ? this.#stage!.reel.shown : null;
 	}
 
 	/** Where the playhead stands in the log: all that comes before this has happened. */
 	async position(): Promise<Position> {
-		return this.#stands ?? this.#projector!.reel.endOf(this.at);
+		return this.#stands ?? this.#stage!.reel.endOf(this.at);
 	}
 
 	/** The rows that the stretch has in the chart's steps, beyond the playhead too. */
 	outline(): number[] | null {
-		return this.#projector?.counts.outline() ?? null;
+		return this.#stage?.counts.outline() ?? null;
 	}
 
 	/** Goes back to where it stood in this stretch. */
 	async moveTo({ at, place }: Stretch): Promise<void> {
-		if (!this.#projector || this.playing) return;
+		if (!this.#stage || this.playing) return;
 		if (JSON.stringify([at, place]) === JSON.stringify([Math.floor(this.at), this.#stands])) return;
 		this.#unsettle();
 		this.ledger.ask();
-		await this.#move(() => this.#comeTo(at, place));
+		await this.#mover.move(() => this.#comeTo(at, place));
 	}
 
 	/** Moves the playhead: the numbers at once, the ledger as soon as the hand rests. */
@@ -195,9 +200,9 @@ export class Player {
 		this.ledger.ask();
 		this.at = this.#within(to);
 		// A stretch that is being loaded opens there.
-		if (!this.#projector) return;
+		if (!this.#stage) return;
 		this.#stepped = false;
-		this.#projector.counts.restart(this.at);
+		this.#stage.counts.restart(this.at);
 		this.#unsettle();
 		this.#round++;
 		this.#settle = setTimeout(() => {
@@ -212,11 +217,11 @@ export class Player {
 	 * many as a card holds).
 	 */
 	async step(by: 1 | -1, what: 'change' | 'transaction'): Promise<void> {
-		if (!this.stretch || !this.#projector || this.loading || this.#placing === this.#round) return;
+		if (!this.#stage || this.loading || this.#placing === this.#round) return;
 		this.pause();
 		const settling = this.#settle !== undefined;
 		this.#unsettle();
-		await this.#move(async () => {
+		await this.#mover.move(async () => {
 			if (settling || this.stuck) await this.#place(this.at);
 			await this.#step(by, what);
 		});
@@ -232,43 +237,29 @@ export class Player {
 
 	/** Moves to just after a change of the stretch, and opens it. */
 	async goTo(change: Change): Promise<void> {
-		if (!this.stretch || !this.#projector) return;
+		if (!this.#stage) return;
 		this.pause();
 		this.#unsettle();
-		await this.#move(() => this.#stand(Date.parse(change.at), after(change), change));
+		await this.#mover.move(() => this.#stand(Date.parse(change.at), after(change), change));
 	}
 
 	#placeHere(): void {
-		void this.#move(() => this.#place(this.at));
-	}
-
-	/** Moves by what the log holds; where it cannot be read, again and again until it can, or it is moved otherwise. */
-	async #move(move: () => Promise<void>): Promise<void> {
-		clearTimeout(this.#retry);
-		const moving = ++this.#moving;
-		try {
-			await move();
-			if (moving === this.#moving) this.stuck = false;
-		} catch {
-			if (moving !== this.#moving) return;
-			this.stuck = true;
-			this.#retry = setTimeout(() => void this.#move(move), RETRY_MS);
-		}
+		void this.#mover.move(() => this.#place(this.at));
 	}
 
 	/** To a moment, or to a position where the stretch holds one. */
 	#comeTo(at: number, place: Position | null): Promise<void> {
-		return place && this.#projector!.reel.holds(place) ? this.#stand(at, place) : this.#place(at);
+		return place && this.#stage!.reel.holds(place) ? this.#stand(at, place) : this.#place(at);
 	}
 
 	/** Stands at a position, as at the change before it. */
 	async #stand(at: number, place: Position, open: Change | null = null): Promise<void> {
 		const round = ++this.#round;
-		const changes = await this.#projector!.reel.before(place);
+		const changes = await this.#stage!.reel.before(place);
 		if (round !== this.#round) return;
 		this.ledger.follow();
 		this.at = this.#within(at);
-		this.#rewind(changes, place);
+		this.#stage!.rewind(changes, place);
 		await this.#stoodAt(open);
 	}
 
@@ -277,7 +268,7 @@ export class Player {
 		this.moves++;
 		if (open) this.ledger.open = open;
 		this.#rested();
-		await this.#count();
+		await this.#stage!.count();
 	}
 
 	#unsettle(): void {
@@ -292,114 +283,71 @@ export class Player {
 
 	/** The change that it came to; undefined where there is none. */
 	async #forward(what: 'change' | 'transaction'): Promise<Change | undefined> {
-		const { counts, reel } = this.#projector!;
-		const { at, changes } = await reel.step(what);
+		const stage = this.#stage!;
+		const { at, changes } = await stage.reel.step(what);
 		if (changes.length === 0) return;
 		this.at = this.#within(Math.max(this.at, at));
-		counts.advance(this.at);
-		this.board.feed.append(changes);
-		this.#passed(changes, 0);
+		stage.append(changes);
 		return changes.at(-1);
 	}
 
 	/** The change that it came to, null before the first; undefined where it stood there. */
 	async #back(what: 'change' | 'transaction'): Promise<Change | null | undefined> {
-		const { reel } = this.#projector!;
+		const stage = this.#stage!;
 		const round = ++this.#round;
-		const led = await reel.back(what);
+		const led = await stage.reel.back(what);
 		if (round !== this.#round || !led) return;
 		const newest = led.left[0] ?? null;
 		this.at = Math.min(this.at, this.#within(Date.parse(newest?.at ?? '') || 0));
-		this.#rewind(led.left, led.to);
+		stage.rewind(led.left, led.to);
 		return newest;
-	}
-
-	/** Shows these changes, newest first, which stand before a position. */
-	#rewind(changes: Change[], { tick, seq }: Position): void {
-		const { counts, reel } = this.#projector!;
-		counts.restart(this.at);
-		reel.wind({ tick, seq });
-		this.board.feed.reset(changes.toReversed());
-		this.board.touch();
 	}
 
 	/** Shows everything as it was at `at`. */
 	async #place(at: number): Promise<void> {
-		const { counts, reel } = this.#projector!;
+		const stage = this.#stage!;
 		const round = (this.#placing = ++this.#round);
 		this.at = at;
 		this.#stepped = false;
-		counts.restart(at);
 		try {
-			const shown = await reel.jump(at, SHOWN);
-			if (round !== this.#round) return;
-			this.ledger.renew(() => this.board.feed.reset(shown ?? []));
-			this.board.touch();
+			await stage.place(at, () => round === this.#round);
 		} finally {
 			if (round === this.#placing) this.#placing = -1;
 		}
-		await this.#count();
-	}
-
-	/** Counts what is shown, once what matches is counted; `anew` also where the board counts something exactly. */
-	async #count(anew = false): Promise<void> {
-		const { counts, reel } = this.#projector!;
-		const { shown } = reel;
-		try {
-			if ((counts.exact && !anew) || !counts.counted) return;
-			const { series, part } = await reel.counts(counts);
-			if (reel.shown === shown && counts === this.#projector?.counts) counts.show(this.at, series, part);
-		} catch {
-			// The steps that have passed are counted: less fine, and as true.
-		} finally {
-			this.board.recent.advance(this.at);
-			this.board.beat++;
-		}
+		if (round === this.#round) await stage.count();
 	}
 
 	/** Counts what matches the condition, beside everything else. */
-	async #match(counts: StretchCounts, filter: Filter): Promise<void> {
+	async #match(stage: Stage, filter: Filter): Promise<void> {
+		const { counts } = stage;
 		const put = (piece: Rates) => {
 			counts.add(piece);
 			counts.restart(this.at);
 			this.board.beat++;
 		};
 		counts.counted = await this.counting.count(filter, counts.all.tick, [counts.all, put]);
-		if (counts === this.#projector?.counts && !this.playing) await this.#count();
+		if (!stage.left && !this.playing) await stage.count();
 	}
 
 	#advance(now: number): void {
-		const projector = this.#projector;
-		if (!this.playing || !projector) return;
+		const [stage, projector] = [this.#stage, this.#projector];
+		if (!this.playing || !stage || !projector) return;
 		const moving = this.#placing === this.#round;
 		const passed = Math.min(250, now - this.#last);
 		this.#last = now;
 		if (!this.loading) this.at = projector.move(this.at, passed, this.speed, this.skipsQuiet && !moving);
-		projector.counts.advance(this.at);
+		stage.counts.advance(this.at);
 		if (!moving) projector.show(this.at, this.speed, now);
 		if (Math.floor(now / 200) !== Math.floor((now - passed) / 200)) {
-			this.board.recent.advance(this.at);
 			this.board.feed.settle(performance.now());
-			this.board.beat++;
+			stage.beat();
 		}
 		if (projector.over(this.at, this.speed)) {
-			this.board.recent.advance(this.at);
-			this.board.beat++;
+			stage.beat();
 			this.pause();
 			this.#rested();
 			if (this.stuck) this.#placeHere();
 		} else this.#frame = requestAnimationFrame((later) => this.#advance(later));
-	}
-
-	#push(changes: Change[], omitted: number): void {
-		this.board.feed.push({ at: iso(this.at), changes, omitted }, performance.now());
-		this.#passed(changes, omitted);
-	}
-
-	#passed(changes: Change[], omitted: number): void {
-		this.#projector!.counts.pass(this.at, changes);
-		this.ledger.await(changes.length + omitted, changes.length + omitted);
-		this.board.touch();
 	}
 
 	#within(at: number): number {
