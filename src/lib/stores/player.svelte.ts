@@ -105,7 +105,7 @@ export class Player {
 					// A sample that was on its way.
 					if (!this.playing) void stage.count(true);
 				},
-				(read) => (this.#mover.stuck = !read)
+				(read) => stage.left || (this.#mover.stuck = !read)
 			);
 			this.since = all.since ?? null;
 			this.empty = this.since !== null && Date.parse(this.since) >= to;
