@@ -92,6 +92,8 @@ const SHOWN = 3;
 const LONGEST = 48;
 const SHORTEST = 6;
 const GAP = 2;
+/** Characters of how many more there are. */
+const MORE = 3;
 /** Characters of a document, above which a line tells no more of it than its members. */
 const LARGE = 20_000;
 
@@ -234,7 +236,8 @@ export function tell(
 	const ordered = change.op === 'UPDATE' ? wholeFirst(change, summary.columns, left) : summary.columns;
 	for (const column of ordered) {
 		const first = columns.length === 0 && title === null;
-		const told = tellColumn(change, column, first ? left - GAP : Infinity);
+		const others = more > 0 || ordered.length > 1 ? MORE : 0;
+		const told = tellColumn(change, column, first ? left - GAP - others : Infinity);
 		if (first || (more === summary.more && lengthOf(told) <= left)) columns.push(told);
 		else more++;
 		left -= lengthOf(told);

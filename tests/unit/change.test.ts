@@ -118,6 +118,17 @@ describe('a line of so many characters', () => {
 		expect(sides(long, 'y'.repeat(100))).toEqual([16, 16]);
 	});
 
+	test('and how many more there are theirs', () => {
+		const of = (rest: string) => {
+			const row = (a: string) => JSON.stringify({ a: a.repeat(100), ...JSON.parse(rest) });
+			return tell(change({ op: 'UPDATE', before: row('x'), after: row('y').replace('1', '2') }), 40)
+				.columns[0]!;
+		};
+		expect(of('{}').after.length).toBe(16);
+		expect(of('{"b":1}').column.name).toBe('b');
+		expect(of('{"at":1}').after.length).toBe(15);
+	});
+
 	test('where a value would be cut, one that is told whole comes before it; bookkeeping does not', () => {
 		const rows = ['some long words', 'other long words'].map((a, i) =>
 			JSON.stringify({ a, updated_at: i, price: i })
