@@ -2,6 +2,7 @@
 import type { Locator, Page } from '@playwright/test';
 import pg from 'pg';
 import { expect, test as base } from './e2e.ts';
+import { startRowcast } from './rowcast.ts';
 
 export { expect };
 
@@ -10,6 +11,8 @@ interface Fixtures {
 	away: () => Promise<void>;
 	/** Gives it back, with a connection to it. */
 	back: () => Promise<pg.Client>;
+	/** Takes the server away until the page has missed it for 4 seconds, and has `meanwhile` happen; `env`: of the next. */
+	absence: (meanwhile: () => Promise<unknown>, env?: Record<string, string>) => Promise<void>;
 }
 
 /** A small bookshop, there before Rowcast is. */
@@ -44,6 +47,19 @@ export const test = base.extend<Fixtures>({
 			return client;
 		});
 		for (const client of clients) await client.end().catch(() => {});
+	},
+	absence: async ({ database, rowcast, page }, use) => {
+		const header = page.locator('header');
+		let server = rowcast;
+		await use(async (meanwhile, env = {}) => {
+			const PORT = new URL(server.url).port;
+			await server.stop();
+			await meanwhile();
+			await expect(header).toContainText(/Server away for [4-9]\D/, { timeout: 20_000 });
+			server = await startRowcast({ env: { DATABASE_URL: database.url, ROWCAST_WATCH: 'all', PORT, ...env } });
+			await expect(header).not.toContainText('away', { timeout: 20_000 });
+		});
+		await server.stop();
 	}
 });
 

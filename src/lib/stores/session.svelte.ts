@@ -202,7 +202,7 @@ export class Session {
 		clearTimeout(this.#retry);
 		this.unloaded = true;
 		try {
-			const loaded = this.present.load(this.hello!.epoch, this.filter, this.view.span, !this.#stale);
+			const loaded = this.present.load(this.hello!, this.filter, this.view.span, !this.#stale);
 			if (await loaded) this.#becomeReady();
 		} catch (error) {
 			this.#failed(error);
