@@ -144,7 +144,7 @@ export function connect(url = '', options: Options = {}): Client {
 		attempt = 0
 	): void {
 		const answered = (late: Error | null, answer: T | Failure) => {
-			if (late) return failed(late);
+			if (late) return failed(new Refused('UNAVAILABLE', 'The server did not answer in time.'));
 			if (answer.ok) return done(answer);
 			const { code, message } = answer.error;
 			const wait = RETRIES[attempt];
