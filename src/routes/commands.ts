@@ -95,19 +95,23 @@ export function keysOf(screen: Screen, dialogs: Dialogs): Record<string, () => v
 		if (at instanceof HTMLElement && !at.closest('#changes, .detail')) at.blur();
 		ledger.move(by);
 	};
+	/** The feed is beneath a table that is open, and out of sight on the wall. */
+	const seen = !then && !screen.wall;
 	return {
-		j: walk(1),
-		ArrowDown: walk(1),
-		k: walk(-1),
-		ArrowUp: walk(-1),
-		// The feed is beneath the table.
-		...(!then && {
+		...(!screen.wall && {
+			j: walk(1),
+			ArrowDown: walk(1),
+			k: walk(-1),
+			ArrowUp: walk(-1),
+			'/': focusFilter
+		}),
+		...(seen && {
 			Enter: () => ledger.activateSelected(),
 			x: () => screen.pick(false),
 			X: () => screen.pick(true)
 		}),
 		// Without a chosen line they scroll.
-		...(!then &&
+		...(seen &&
 			ledger.selected !== null && {
 				PageDown: () => move(ledger.page),
 				PageUp: () => move(-ledger.page),
@@ -117,7 +121,6 @@ export function keysOf(screen: Screen, dialogs: Dialogs): Record<string, () => v
 		Escape: () => screen.escape(),
 		' ': () => (player.stretch ? player.toggle() : ledger.togglePause()),
 		'.': () => screen.follow(),
-		'/': focusFilter,
 		'?': () => dialogs.help.open(),
 		v: () => dialogs.views.open(),
 		r: () => screen.toggleReplay(),

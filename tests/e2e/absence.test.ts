@@ -1,12 +1,20 @@
 /** What was written while the server was away is there when it is back, all of it, or the page says that it is not. */
 import type pg from 'pg';
-import { expect, insertBooks, lines, open, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 const batch = (db: pg.Client, from: number, to: number) =>
 	db.query(`insert into "Book" select n, 'batch', 1, 1, null from generate_series($1::int, $2::int) n`, [
 		from,
 		to
 	]);
+
+/** Has the log lose what it holds, as a leader would. */
+const prune = (db: pg.Client) =>
+	expect(async () => {
+		await db.query('select rowcast.advance()');
+		await db.query('select rowcast.rotate()');
+		expect((await db.query('select rowcast.prune() as done')).rows[0].done).toBe(true);
+	}).toPass();
 
 test('more rows than a page of history are all there, and a batch is told whole', async ({
 	page,
@@ -75,15 +83,69 @@ test('what was pruned meanwhile is told as missing', async ({ page, db, absence 
 	await expect(lines(page)).toHaveCount(3);
 	await absence(async () => {
 		await batch(db, 1001, 3000);
-		// As another server would meanwhile.
-		await expect(async () => {
-			await db.query('select rowcast.advance()');
-			await db.query('select rowcast.rotate()');
-			expect((await db.query('select rowcast.prune() as done')).rows[0].done).toBe(true);
-		}).toPass();
+		await prune(db);
 	});
 	await insertBooks(db, 4, 4);
 	await expect(lines(page).first()).toContainText('Book 4');
 	await expect(lines(page).filter({ hasText: 'are no longer kept: some are missing' })).toHaveCount(1);
 	await expect(lines(page).last()).toContainText('Book 1');
+});
+
+test('another log under a replay is told, and nothing of the former stays', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await insertBooks(db, 1, 3);
+	await open(page);
+	await expect(lines(page)).toHaveCount(3);
+	await page.keyboard.press('r');
+	const bar = page.getByRole('region', { name: 'Replay' });
+	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	await bar.getByRole('slider').press('End');
+	const books = lines(page).filter({ hasText: 'Book number' });
+	await expect(books).toHaveCount(3);
+	await page.getByRole('button', { name: 'Open Book as it was' }).click();
+	const then = page.locator('.then');
+	await expect(then).toContainText('3 rows that the log knows');
+	await db.query('select rowcast.uninstall()');
+	await expect(then).not.toContainText('3 rows that the log knows', { timeout: 30_000 });
+	await page.keyboard.press('Escape');
+	await expect(lines(page).filter({ hasText: 'Another log' })).toHaveCount(1, { timeout: 30_000 });
+	await expect(books).toHaveCount(0);
+});
+
+test('of what the log no longer holds, an undo does not say that it is as it was', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 1);
+	await expect(lines(page)).toHaveCount(1);
+	await openLine(lines(page).first());
+	await db.query('update "Book" set price = 2 where id = 1');
+	await expect(page.locator('.pill')).toContainText('1 new');
+	await prune(db);
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	await detail.getByRole('button', { name: 'SQL undo', exact: true }).click();
+	await expect(page.getByRole('dialog')).toContainText('1 row could not be compared');
+	await expect(page.getByRole('dialog')).not.toContainText('No row has changed');
+});
+
+test('a table that is asked for while the server is away is of when it is answered', async ({
+	page,
+	db,
+	absence
+}) => {
+	await insertBooks(db, 1, 1);
+	await open(page, '/?then=public.Book');
+	const then = page.locator('.then');
+	await expect(then).toContainText('1 row that the log knows');
+	await absence(async () => {
+		await page.getByRole('button', { name: 'Read again' }).click();
+		await insertBooks(db, 2, 2);
+	});
+	await expect(then).toContainText('2 rows that the log knows');
+	const at = await then.locator('time').first().getAttribute('datetime');
+	const { rows } = await db.query('select max(at) as at from rowcast.change');
+	expect(Date.parse(at!)).toBeGreaterThan(rows[0].at.getTime());
 });

@@ -91,3 +91,32 @@ test('nor in a replay', async ({ page, rowcast, db }) => {
 	await expect(lines(page)).toHaveCount(3);
 	await expect(page.locator('[data-selected]')).toHaveCount(0);
 });
+
+test('nor is what is pressed while a replay loads', async ({ page, rowcast, db }) => {
+	void rowcast;
+	const socket = await held(page);
+	await insertBooks(db, 1, 3);
+	await open(page);
+	await expect(lines(page)).toHaveCount(3);
+	const bar = page.getByRole('region', { name: 'Replay' });
+	// It plays by itself, but for this.
+	socket.hold();
+	await page.keyboard.press('r');
+	await expect(bar.getByRole('button', { name: 'Pause replay' })).toBeVisible();
+	await page.keyboard.press('Space');
+	await expect(bar.getByRole('button', { name: 'Play', exact: true })).toBeVisible();
+	await expect(bar.getByRole('button', { name: 'Next change' })).toHaveAttribute('aria-disabled', 'true');
+	socket.release();
+	await expect(bar.getByRole('button', { name: 'Next change' })).toHaveAttribute('aria-disabled', 'false');
+	await expect(bar.getByRole('button', { name: 'Play', exact: true })).toBeVisible();
+	// And the other way round.
+	socket.hold();
+	await table(page, 'Book').click();
+	await expect(page.locator('.choice')).toBeVisible();
+	await page.keyboard.press('Space');
+	await expect(bar.getByRole('button', { name: 'Pause replay' })).toBeVisible();
+	const scrubber = bar.getByRole('slider');
+	const before = Number(await scrubber.inputValue());
+	socket.release();
+	await expect.poll(async () => Number(await scrubber.inputValue())).toBeGreaterThan(before);
+});

@@ -221,3 +221,17 @@ test.describe('on a phone', () => {
 		await expect(heading).toContainText('Book 2');
 	});
 });
+
+test('on the wall, no key acts on the feed that nobody sees', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await insertBooks(db, 1, 3);
+	await open(page);
+	await expect(lines(page)).toHaveCount(3);
+	await page.keyboard.press('w');
+	await expect(page.locator('main.wall')).toBeVisible();
+	for (const key of ['j', 'x', 'j', 'Enter', '/']) await page.keyboard.press(key);
+	await page.keyboard.press('Escape');
+	await expect(page.locator('main.wall')).toHaveCount(0);
+	await expect(page.locator('.stance')).toHaveText('Live');
+	await expect(page.locator('[data-selected], .picked, .detail')).toHaveCount(0);
+});

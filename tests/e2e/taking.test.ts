@@ -28,7 +28,7 @@ test('what cannot be saved is told where one can save again or leave', async ({ 
 	await page.route(/export\?/, (route) => route.abort());
 	const save = dialog.getByRole('button', { name: 'Save' });
 	await save.press('Enter');
-	await expect(dialog.getByRole('status')).toContainText('It could not be saved');
+	await expect(dialog.getByRole('status')).toContainText('It could not be saved: the connection broke');
 	await expect(save).toBeFocused();
 	await page.keyboard.press('Escape');
 	await expect(dialog).toBeHidden();

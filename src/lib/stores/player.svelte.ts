@@ -30,6 +30,8 @@ export class Player {
 	playing = $state(false);
 	speed: number = $state(1);
 	loading = $state(false);
+	/** While it is loaded: it plays then. */
+	plays = $state(false);
 	/** Whether the log holds nothing of the stretch: it was pruned, or the log is younger. */
 	empty = $state(false);
 	/** When what the log holds begins, where that is within the stretch. */
@@ -80,8 +82,9 @@ export class Player {
 
 	/** Opens a stretch with the playhead at its `at`, or its `place`, standing still. */
 	async open({ from, to, at, place }: Stretch): Promise<void> {
-		const wasPlaying = this.playing && this.shows({ from, to });
+		const plays = (this.playing || this.plays) && this.shows({ from, to });
 		this.leave();
+		this.plays = plays || this.playWhenOpen;
 		const opening = this.#opened;
 		this.loading = true;
 		const extent = { from, to };
@@ -121,9 +124,8 @@ export class Player {
 			if (opening !== this.#opened) return;
 			if (sought && !wanted) this.#rested();
 			if (!whole) void this.#match(stage, filter);
-			if (wanted) return;
-			if (wasPlaying || this.playWhenOpen) this.play();
-			this.playWhenOpen = false;
+			if (!wanted && this.plays) this.play();
+			this.plays = this.playWhenOpen = false;
 		} finally {
 			if (opening === this.#opened) this.loading = false;
 		}
@@ -137,6 +139,7 @@ export class Player {
 		this.counting.stop();
 		this.#unsettle();
 		this.#mover.stop();
+		this.plays = false;
 		this.stretch = null;
 		if (this.#stage) this.#stage.left = true;
 		this.#stage = this.#projector = null;
@@ -162,11 +165,12 @@ export class Player {
 	}
 
 	toggle(): void {
-		if (this.playing) {
+		if (this.loading || !this.#stage) this.plays = !this.plays;
+		else if (this.playing) {
 			this.pause();
 			this.#rested();
 			if (this.stuck) this.#placeHere();
-			else void this.#stage?.count();
+			else void this.#stage.count();
 		} else this.play();
 	}
 

@@ -257,8 +257,12 @@ export class Session {
 		if (!before) return this.#reload();
 		const away = Date.now() - this.#lost;
 		if (before.epoch !== hello.epoch) {
+			const { past } = this.view;
 			this.#otherLog = true;
 			this.#ask();
+			// A position means another one there.
+			if (past) this.view = { ...this.view, past: { ...past, place: null } };
+			return this.#reload();
 		} else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
 		else if (!this.unloaded) return;
 		if (this.unloaded) this.#reload();

@@ -37,7 +37,9 @@ export class Travel {
 	async open(table: TableInfo): Promise<void> {
 		const round = ++this.#round;
 		const { player } = this.session;
-		const at = player.stretch ? player.at : this.session.present.now();
+		// While the server is away, the question waits: it is of when it is answered.
+		const { link, present } = this.session;
+		const at = player.stretch ? player.at : link.up ? present.now() : null;
 		if (this.#table?.table !== table.table || this.#table.schema !== table.schema) this.fold = null;
 		this.#table = table;
 		this.#fold = new Fold(table.primaryKey);
@@ -67,7 +69,7 @@ export class Travel {
 		this.progress = null;
 	}
 
-	async #read(before: Position | null, at: number): Promise<void> {
+	async #read(before: Position | null, at: number | null): Promise<void> {
 		const round = this.#round;
 		const fold = this.#fold!;
 		this.#next = before;
@@ -83,7 +85,7 @@ export class Travel {
 				this.rows.slice(0, 200)
 			);
 			this.fold = fold;
-			this.at = at;
+			if (pages === 0) this.at = at ?? this.session.present.now();
 			this.more = page.next !== null && !fold.ended;
 			if (!this.more) break;
 		}
