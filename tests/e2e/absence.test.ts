@@ -149,3 +149,22 @@ test('a table that is asked for while the server is away is of when it is answer
 	const { rows } = await db.query('select max(at) as at from rowcast.change');
 	expect(Date.parse(at!)).toBeGreaterThan(rows[0].at.getTime());
 });
+
+test('a replay whose stretch was pruned meanwhile says so', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await insertBooks(db, 1, 3);
+	await open(page);
+	await expect(lines(page)).toHaveCount(3);
+	await page.keyboard.press('r');
+	const bar = page.getByRole('region', { name: 'Replay' });
+	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	await bar.getByRole('slider').press('End');
+	await expect(lines(page)).toHaveCount(3);
+	await prune(db);
+	await bar.getByRole('slider').press('Home');
+	await expect(lines(page)).toHaveCount(0);
+	await bar.getByRole('slider').press('End');
+	await expect(page.getByRole('region', { name: 'Changes' })).toContainText(
+		/What happened at this time is not known|Nothing has changed from .* where the log begins/
+	);
+});

@@ -110,8 +110,7 @@ export class Player {
 				},
 				(read) => stage.left || (this.#mover.stuck = !read)
 			);
-			this.since = all.since ?? null;
-			this.empty = this.since !== null && Date.parse(this.since) >= to;
+			this.#begins(all);
 			const wanted = this.goToWhenOpen;
 			this.goToWhenOpen = null;
 			const sought = this.at !== at;
@@ -237,6 +236,7 @@ export class Player {
 		const newest = by > 0 ? await this.#forward(what) : await this.#back(what);
 		// An open detail goes along.
 		if (newest !== undefined) await this.#stoodAt(detailed ? newest : null);
+		else await this.#askBeginning();
 	}
 
 	/** Moves to just after a change of the stretch, and opens it. */
@@ -280,6 +280,18 @@ export class Player {
 		this.#settle = undefined;
 	}
 
+	/** The log may have been pruned since the stretch was opened. */
+	async #askBeginning(): Promise<void> {
+		const [{ from, to }, opened] = [this.stretch!, this.#opened];
+		const rates = await this.client().rates({ from: iso(from), to: iso(to), buckets: 1 });
+		if (opened === this.#opened) this.#begins(rates);
+	}
+
+	#begins({ since }: Rates): void {
+		this.since = since ?? null;
+		this.empty = this.since !== null && Date.parse(this.since) >= this.stretch!.to;
+	}
+
 	/** Not rounded up: what the playhead has not reached has not passed. */
 	#rested(): void {
 		this.onrest(Math.floor(this.at), this.#stands);
@@ -318,7 +330,8 @@ export class Player {
 		} finally {
 			if (round === this.#placing) this.#placing = -1;
 		}
-		if (round === this.#round) await stage.count();
+		if (round !== this.#round) return;
+		await Promise.all([stage.count(), this.#askBeginning()]);
 	}
 
 	/** Counts what matches the condition, beside everything else. */
