@@ -56,7 +56,9 @@ export const test = base.extend<Fixtures>({
 			await server.stop();
 			await meanwhile();
 			await expect(header).toContainText(/Server away for [4-9]\D/, { timeout: 20_000 });
-			server = await startRowcast({ env: { DATABASE_URL: database.url, ROWCAST_WATCH: 'all', PORT, ...env } });
+			server = await startRowcast({
+				env: { DATABASE_URL: database.url, ROWCAST_WATCH: 'all', PORT, ...env }
+			});
 			await expect(header).not.toContainText('away', { timeout: 20_000 });
 		});
 		await server.stop();
