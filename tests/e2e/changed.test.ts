@@ -230,8 +230,11 @@ test('a table that is renamed goes by its new name at once, live and in the past
 	await expect(counter(page, 'old.Tome', 'INSERT')).toHaveText('5');
 });
 
-test('whoever reads further down goes on reading when a table is renamed', async ({ page, rowcast, db }) => {
-	void rowcast;
+test('whoever reads further down goes on reading when a table is renamed; so it is after an absence', async ({
+	page,
+	absence,
+	db
+}) => {
 	await open(page);
 	await insertBooks(db, 1, 60);
 	await expect(counter(page, 'Book', 'INSERT')).toHaveText('60');
@@ -242,4 +245,10 @@ test('whoever reads further down goes on reading when a table is renamed', async
 	await expect(counter(page, 'Tome', 'INSERT')).toHaveText('60', { timeout: 20_000 });
 	await expect(lines(page).filter({ hasText: 'Tome 40' })).toBeInViewport();
 	await expect(page.locator('[data-stance="reading"]')).toBeVisible();
+	await page.keyboard.press('.');
+	await absence(() => db.query('alter table "Tome" rename to "Folio"'));
+	await expect(lines(page).first()).toContainText('Tome is called Folio now', { timeout: 20_000 });
+	await expect(lines(page).nth(1)).toContainText('Connected again after');
+	await expect(lines(page).nth(2)).toContainText('Folio 60');
+	await expect(lines(page).filter({ hasText: /Tome \d/ })).toHaveCount(0);
 });

@@ -246,7 +246,7 @@ export class Session {
 	}
 
 	#welcome(hello: Hello): void {
-		const before = this.hello;
+		const { hello: before, tables: known } = this;
 		this.hello = hello;
 		this.tables = this.board.feed.tables = hello.tables;
 		if (!before) return this.#reload();
@@ -255,6 +255,9 @@ export class Session {
 			const text = 'Another log: the database was restored, failed over, or installed anew. Starting afresh.';
 			this.#news = [['gap', text]];
 			this.#ask();
+		} else if (renames(known, hello.tables).length > 0) {
+			this.#news.push(['quiet', `Connected again after ${duration(away)}`]);
+			return this.#renew(known);
 		} else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
 		else if (!this.unloaded) return;
 		if (this.unloaded) this.#reload();
@@ -272,17 +275,13 @@ export class Session {
 	}
 
 	#tablesChanged(tables: TableInfo[]): void {
-		const texts = differences(this.tables, tables);
-		const renamed = renames(this.tables, tables).length > 0;
+		const known = this.tables;
 		const before = JSON.stringify(this.filter);
 		const missing = () => JSON.stringify(missingTables(this.view, this.tables));
 		const lacked = missing();
 		this.tables = this.board.feed.tables = tables;
-		if (renamed) {
-			for (const text of texts) this.#news.push(['quiet', text]);
-			return this.#renew();
-		}
-		for (const text of texts) this.#note('quiet', text);
+		if (renames(known, tables).length > 0) return this.#renew(known);
+		for (const text of differences(known, tables)) this.#note('quiet', text);
 		// Leaving a table out means asking for all others: there may be others now.
 		// Where a chosen table went or came, what is shown is of another filter.
 		// Also where that is still on its way: what is on its way would be taken for what was asked for.
@@ -292,7 +291,8 @@ export class Session {
 	}
 
 	/** Loads what is shown anew, because it goes by other names; what is read and where it plays stay. */
-	#renew(): void {
+	#renew(known: TableInfo[]): void {
+		for (const text of differences(known, this.tables)) this.#news.push(['quiet', text]);
 		const { past } = this.view;
 		const { playing, at } = this.player;
 		const { open } = this.ledger;
