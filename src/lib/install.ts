@@ -2,6 +2,8 @@
 
 /** The answer of `GET /install?table=…` (none named: of all tables that are not watched). */
 export interface Installing {
+	/** Who can run it: the role that installed, where it owns these tables too; null: a superuser alone. */
+	role: string | null;
 	/** What `rowcast install --dry-run` prints for these tables. */
 	watch: string;
 	/** What those statements run on the tables themselves, and what dropping it is; null where the role may not ask. */

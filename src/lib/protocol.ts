@@ -109,6 +109,8 @@ export interface Reference extends TableName {
 }
 
 export interface TableInfo extends TableName {
+	/** PostgreSQL's number of the table, which it keeps under another name or in another schema. */
+	oid: number;
 	watched: boolean;
 	columns: Column[];
 	primaryKey: string[];

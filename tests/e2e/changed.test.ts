@@ -193,3 +193,62 @@ test('in a narrow feed the new value is told; nothing is cut by long spans', asy
 	expect(box.x + box.width).toBeLessThanOrEqual(1440);
 	await expect(page.locator('nav .span')).toHaveText('last 10 y');
 });
+
+test('a table that is renamed goes by its new name at once, live and in the past, and stays open to whoever reads', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await open(page);
+	await insertBooks(db, 1, 5);
+	await expect(lines(page)).toHaveCount(5);
+	await openLine(lines(page).nth(2));
+	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	await expect(detail).toContainText('Book 3');
+	await db.query('alter table "Book" rename to "Tome"');
+	await expect(detail).toContainText('Tome 3', { timeout: 20_000 });
+	await detail.getByRole('tab', { name: 'Life' }).click();
+	await expect(detail).toContainText('version 1 of 1');
+	await expect(counter(page, 'Tome', 'INSERT')).toHaveText('5');
+	await expect(table(page, 'Book')).toHaveCount(0);
+	await page.keyboard.press('.');
+	await expect(lines(page).filter({ hasText: 'Book is called Tome now' })).toHaveCount(1);
+	await expect(lines(page).filter({ hasText: /Tome \d/ })).toHaveCount(5);
+	await expect(lines(page).filter({ hasText: /is gone|is a new table/ })).toHaveCount(0);
+
+	const hour = 3_600_000;
+	const [from, to] = [-hour, hour].map((ms) => new Date(Date.now() + ms).toISOString());
+	await open(page, `/?from=${from}&to=${to}&at=${to}`);
+	await expect(counter(page, 'Tome', 'INSERT')).toHaveText('5');
+	await db.query('create schema old');
+	await db.query('alter table "Tome" set schema old');
+	await expect(lines(page).filter({ hasText: 'Tome is called old.Tome now' })).toHaveCount(1, {
+		timeout: 20_000
+	});
+	await expect(lines(page).filter({ hasText: /old\.Tome \d/ })).toHaveCount(5);
+	await expect(counter(page, 'old.Tome', 'INSERT')).toHaveText('5');
+});
+
+test('whoever reads further down goes on reading when a table is renamed; so it is after an absence', async ({
+	page,
+	absence,
+	db
+}) => {
+	await open(page);
+	await insertBooks(db, 1, 60);
+	await expect(counter(page, 'Book', 'INSERT')).toHaveText('60');
+	await lines(page).nth(3).hover();
+	await page.mouse.wheel(0, 600);
+	await expect(page.locator('[data-stance="reading"]')).toBeVisible();
+	await db.query('alter table "Book" rename to "Tome"');
+	await expect(counter(page, 'Tome', 'INSERT')).toHaveText('60', { timeout: 20_000 });
+	await expect(lines(page).filter({ hasText: 'Tome 40' })).toBeInViewport();
+	await expect(page.locator('[data-stance="reading"]')).toBeVisible();
+	await page.keyboard.press('.');
+	await absence(() => db.query('alter table "Tome" rename to "Folio"'));
+	await expect(lines(page).first()).toContainText('Tome is called Folio now', { timeout: 20_000 });
+	await expect(lines(page).nth(1)).toContainText('Connected again after');
+	await expect(lines(page).nth(2)).toContainText('Folio 60');
+	await expect(lines(page).filter({ hasText: /Tome \d/ })).toHaveCount(0);
+});

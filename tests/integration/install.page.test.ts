@@ -66,4 +66,45 @@ describe.each(majors().filter((major) => [18, 13].includes(major)))('PostgreSQL 
 		});
 		await rowcast.stop();
 	});
+
+	test('it says who can run it: whoever it names can, and of others only a superuser', async () => {
+		const { url } = database();
+		const [app, other] = ['app', 'other'].map((name) => `${name}_${database().name.slice(-8)}`);
+		const as = (role: string) => Object.assign(new URL(url), { username: role, password: 'p' }).href;
+		await withClient(url, (db) =>
+			db.query(`select rowcast.uninstall(); drop table plain, "Odd ""one", part;
+				create role ${app} login password 'p'; create role ${other} login password 'p';
+				grant create on database ${database().name} to ${app};
+				create schema shop authorization ${app};
+				create table shop.mine (id int); alter table shop.mine owner to ${app};
+				create table shop.theirs (id int); alter table shop.theirs owner to ${other}`)
+		);
+		const ask = async (role: string) => {
+			const rowcast = await startRowcast({ env: { DATABASE_URL: role, ROWCAST_WATCH: '' } });
+			const answers = ['?table=shop.mine', '?table=shop.theirs', ''].map(async (query) =>
+				(await fetch(`${rowcast.url}/install${query}`)).json()
+			);
+			const plans = await Promise.all(answers);
+			await rowcast.stop();
+			return plans;
+		};
+		const run = (role: string, plan: { watch: string }) => withClient(role, (db) => db.query(plan.watch));
+		const denied = expect.objectContaining({ code: '42501' });
+
+		const bySuperuser = await ask(url);
+		expect(bySuperuser.map(({ role }) => role)).toEqual([null, null, null]);
+		await expect(run(as(app!), bySuperuser[0])).rejects.toEqual(denied);
+		await run(url, bySuperuser[0]);
+		await withClient(url, (db) => db.query('select rowcast.uninstall()'));
+
+		const [mine, theirs, all] = await ask(as(app!));
+		expect([mine, theirs, all].map(({ role }) => role)).toEqual([app, null, null]);
+		await run(as(app!), mine);
+		await expect(run(as(app!), theirs)).rejects.toEqual(denied);
+		await expect(run(as(other!), theirs)).rejects.toEqual(denied);
+		await run(url, theirs);
+		await withClient(url, (db) =>
+			db.query(`select rowcast.uninstall(); drop owned by ${app}, ${other}; drop role ${app}, ${other}`)
+		);
+	});
 });

@@ -283,7 +283,14 @@ describe('the ledger', () => {
 			const gone = of('User', 'DELETE', 7).map((change, i) => ({ ...change, before: `{"id":${i}}` }));
 			const via = { seq: gone[1]!.seq, schema: 'public', table: 'User', constraint: 'fk', truncated: false };
 			const columns = { columns: ['by'], referenced: ['id'], constraint: 'Review_by' };
-			const review = { schema: 'public', table: 'Review', watched: true, columns: [], primaryKey: ['id'] };
+			const review = {
+				oid: 1,
+				schema: 'public',
+				table: 'Review',
+				watched: true,
+				columns: [],
+				primaryKey: ['id']
+			};
 			feed.tables = [{ ...review, references: [{ ...columns, schema: 'public', table: 'User' }] }];
 			push(feed, [
 				...of('order', 'INSERT', 1),
@@ -314,6 +321,7 @@ describe('the ledger', () => {
 
 	test('rows that a deleted row took along stand under it, at every depth', () => {
 		const table = (table: string, ...references: [column: string, parent: string][]): TableInfo => ({
+			oid: 1,
 			schema: 'public',
 			table,
 			watched: true,

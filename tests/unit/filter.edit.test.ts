@@ -17,6 +17,7 @@ import type { TableInfo } from '../../src/lib/protocol.ts';
 import { change } from './support/changes.ts';
 
 const table = (schema: string, table: string, columns: Record<string, string>): TableInfo => ({
+	oid: 1,
 	schema,
 	table,
 	watched: true,

@@ -14,6 +14,7 @@ import {
 
 /** A table of these columns. */
 const info = (table: string): TableInfo => ({
+	oid: 1,
 	schema: 'public',
 	table,
 	watched: true,

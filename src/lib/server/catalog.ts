@@ -96,7 +96,7 @@ const FINGERPRINT = `
 
 const TABLES = `
 	select json_build_object(
-		'schema', w.schema, 'table', w.name, 'state', rowcast.trigger_state(w.oid),
+		'oid', w.oid::bigint, 'schema', w.schema, 'table', w.name, 'state', rowcast.trigger_state(w.oid),
 		'columns', coalesce((
 			select json_agg(json_strip_nulls(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
 				'redacted', a.attnum = any (r.redacted) is true, 'generated', nullif(a.attgenerated <> '', false)))

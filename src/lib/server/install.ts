@@ -116,12 +116,25 @@ export async function describeInstall(
 	});
 	const due = targets.filter((each) => each.step);
 	return {
+		role: await roleOf(pool, targets),
 		watch: due.map((each) => script(each.step!)).join('\n'),
 		triggers: await triggersOf(pool, due),
 		unwatch: targets.map((each) => script(unwatchStep(each))).join('\n'),
 		uninstall: script(UNINSTALL),
 		test: await testOf(pool, targets)
 	};
+}
+
+/** The owner of the functions is the only one who may call them, and making triggers takes the owner of the tables. */
+async function roleOf(db: Database, targets: Target[]): Promise<string | null> {
+	const { rows } = await db.query<{ role: string }>(
+		`select pg_get_userbyid(n.nspowner) as role from pg_namespace n where n.nspname = 'rowcast' and not exists (
+			select from unnest($1::oid[]) t(oid)
+			cross join lateral (select t.oid union select relid from pg_partition_tree(t.oid)) p(oid)
+			join pg_class c on c.oid = p.oid where not pg_has_role(n.nspowner, c.relowner, 'usage'))`,
+		[targets.map(({ oid }) => oid)]
+	);
+	return rows[0]?.role ?? null;
 }
 
 const MAY_NOT = '42501';

@@ -36,6 +36,8 @@ export class Ledger {
 	#copy: readonly Entry[] | null = null;
 	/** Something was done to it since another view was asked for. */
 	#touched = false;
+	/** The view that is on its way is the one that is shown. */
+	#same = false;
 
 	/** `fill` loads a page of what a transaction's card leaves out. */
 	constructor(
@@ -85,18 +87,24 @@ export class Ledger {
 
 	/** Another view is asked for: with it the newest is shown again, but for what is done until then. */
 	ask(): void {
-		this.#touched = false;
+		this.#touched = this.#same = false;
+	}
+
+	/** The same view comes anew: whoever reads goes on reading. */
+	stay(): void {
+		this.#same = true;
 	}
 
 	/** Has the feed hold the view that was asked for. What was done meanwhile was meant for it. */
 	renew(reset: () => void): void {
 		const { stance, selected, open } = this;
-		const touched = this.#touched && stance !== 'live';
+		const [touched, same] = [this.#touched, this.#same];
+		this.#same = false;
 		// First: what nobody reads any longer is no bound to what comes.
 		this.follow();
 		reset();
 		const there = selected !== null && indexOf(this.entries, selected) >= 0;
-		if (!touched || (stance === 'reading' && !there && !open)) return;
+		if (stance === 'live' || !(same || (touched && (stance === 'paused' || there || open)))) return;
 		this.#act(stance);
 		this.open = open;
 		this.selected = there ? selected : null;

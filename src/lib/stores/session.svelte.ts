@@ -17,7 +17,7 @@ import {
 	type TableInfo,
 	type TableName
 } from '../protocol.ts';
-import { differences } from '../schema.ts';
+import { differences, renames } from '../schema.ts';
 import { filterOf, formatView, missingTables, parseView, type View } from '../view.ts';
 import { Archive } from './archive.ts';
 import { Board } from './board.svelte.ts';
@@ -65,8 +65,8 @@ export class Session {
 	#client: Client | null = null;
 	/** What the board holds is of another view or log: nothing of it is kept. */
 	#stale = true;
-	/** The log is another than the one that was shown last. */
-	#otherLog = false;
+	/** What is told above the view that is on its way. */
+	#news: [tone: 'gap' | 'quiet', text: string][] = [];
 	/** When the connection broke. */
 	#lost = Date.now();
 	#beat: ReturnType<typeof setInterval> | undefined;
@@ -210,8 +210,7 @@ export class Session {
 	}
 
 	/** Loads the view anew, present or past. */
-	#reload(): void {
-		const { past } = this.view;
+	#reload(past = this.view.past): void {
 		if (!past) return void this.load();
 		this.unloaded = true;
 		this.present.leave();
@@ -224,12 +223,8 @@ export class Session {
 	#becomeReady(): void {
 		this.ready = true;
 		this.unloaded = this.failing = this.#stale = false;
-		if (this.#otherLog)
-			this.#note(
-				'gap',
-				'Another log: the database was restored, failed over, or installed anew. Starting afresh.'
-			);
-		this.#otherLog = false;
+		for (const [tone, text] of this.#news) this.#note(tone, text);
+		this.#news = [];
 		if (this.wanted) void this.openRow(this.wanted);
 	}
 
@@ -251,19 +246,25 @@ export class Session {
 	}
 
 	#welcome(hello: Hello): void {
-		const before = this.hello;
+		const { hello: before, tables: known } = this;
 		this.hello = hello;
 		this.tables = this.board.feed.tables = hello.tables;
 		if (!before) return this.#reload();
 		const away = Date.now() - this.#lost;
 		if (before.epoch !== hello.epoch) {
-			const { past } = this.view;
-			this.#otherLog = true;
+			const text = 'Another log: the database was restored, failed over, or installed anew. Starting afresh.';
+			this.#news = [['gap', text]];
 			this.#ask();
 			// A position means another one there.
+			const { past } = this.view;
 			if (past) this.view = { ...this.view, past: { ...past, place: null } };
 			return this.#reload();
-		} else if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
+		}
+		if (renames(known, hello.tables).length > 0) {
+			this.#news.push(['quiet', `Connected again after ${duration(away)}`]);
+			return this.#renew(known);
+		}
+		if (away > BRIEF_MS) this.#note('quiet', `Connected again after ${duration(away)}`);
 		else if (!this.unloaded) return;
 		if (this.unloaded) this.#reload();
 		else if (!this.view.past) void this.load();
@@ -280,17 +281,32 @@ export class Session {
 	}
 
 	#tablesChanged(tables: TableInfo[]): void {
-		for (const text of differences(this.tables, tables)) this.#note('quiet', text);
+		const known = this.tables;
 		const before = JSON.stringify(this.filter);
 		const missing = () => JSON.stringify(missingTables(this.view, this.tables));
 		const lacked = missing();
 		this.tables = this.board.feed.tables = tables;
+		if (renames(known, tables).length > 0) return this.#renew(known);
+		for (const text of differences(known, tables)) this.#note('quiet', text);
 		// Leaving a table out means asking for all others: there may be others now.
 		// Where a chosen table went or came, what is shown is of another filter.
 		// Also where that is still on its way: what is on its way would be taken for what was asked for.
 		if (this.view.past || JSON.stringify(this.filter) === before) return;
 		if (missing() !== lacked) this.#stale = true;
 		void this.load();
+	}
+
+	/** Loads what is shown anew, because it goes by other names; what is read and where it plays stay. */
+	#renew(known: TableInfo[]): void {
+		for (const text of differences(known, this.tables)) this.#news.push(['quiet', text]);
+		const { past } = this.view;
+		const { playing, at } = this.player;
+		const { open } = this.ledger;
+		if (open) this.wanted = { tick: open.tick, seq: open.seq };
+		this.#stale = true;
+		this.ledger.stay();
+		// The address has where the playhead rested last.
+		this.#reload(past && playing ? { ...past, at: Math.floor(at), place: null } : past);
 	}
 
 	#linked(link: Link): void {
