@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { marks } from '../../src/lib/components/chart.ts';
+import { ceiling, heightLabel, marks } from '../../src/lib/components/chart.ts';
 
 const { TZ } = process.env;
 afterEach(() => {
@@ -41,4 +41,15 @@ test('where the clocks change, a date still stands at the beginning of its day a
 	// The hour that is there twice has its marks twice.
 	const hour = marksIn('America/New_York', '2026-11-01T05:25Z', '2026-11-01T06:25Z', 700);
 	expect(hour.map((at) => at.getMinutes())).toEqual([30, 40, 50, 0, 10, 20]);
+});
+
+test('what stands at the heights of a chart has room there, however little happens', () => {
+	for (let most = 1e-6; most < 1e6; most *= 1.7) {
+		const top = ceiling(most);
+		expect(top).toBeGreaterThanOrEqual(most * 0.999);
+		for (const height of [top, top / 2]) expect(heightLabel(height, top).length).toBeLessThanOrEqual(7);
+	}
+	expect([0.5, 1].map((height) => heightLabel(height, ceiling(0)))).toEqual(['0.5/s', '1/s']);
+	const seldom = ceiling(0.0006);
+	expect([seldom / 2, seldom].map((height) => heightLabel(height, seldom))).toEqual(['1.5/h', '3/h']);
 });

@@ -145,7 +145,9 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks, placed: (area: 
 						font: { family: inks.font },
 						count: 3,
 						padding: 8,
-						callback: (value) => (Number(value) === 0 ? '' : `${axisRate(Number(value))}/s`)
+						callback(value) {
+							return Number(value) === 0 ? '' : heightLabel(Number(value), this.max);
+						}
 					},
 					afterFit: (axis) => void (axis.width = 4 * textSize() + 8)
 				}
@@ -198,9 +200,30 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks, placed: (area: 
 	};
 }
 
-/** A round number at or above `most`, whose half is round too: the top of the axis. */
+/** What rates are told by, in seconds. */
+const UNITS: [string, number][] = [
+	['s', 1],
+	['h', 3600],
+	['d', 86_400]
+];
+
+/** What an axis up to `top` changes a second is told by: of a small fraction, the figures have no room. */
+const unitOf = (top: number) => UNITS.find(([, seconds]) => top * seconds >= 0.1) ?? UNITS.at(-1)!;
+
+/** `20/s`, `1.5/h`: a rate at an axis that goes up to `top`. */
+export function heightLabel(perSecond: number, top: number): string {
+	const [unit, seconds] = unitOf(top);
+	return `${axisRate(perSecond * seconds)}/${unit}`;
+}
+
+/** The top of an axis for `most` changes a second: above it, round in its unit, and so is its half. */
 export function ceiling(most: number): number {
 	if (most <= 0) return 1;
+	const [, seconds] = unitOf(most);
+	return roundAbove(most * seconds) / seconds;
+}
+
+function roundAbove(most: number): number {
 	const power = 10 ** Math.floor(Math.log10(most));
 	return (
 		[1, 2, 3, 4, 5, 6, 8, 10].map((factor) => factor * power).find((top) => top >= most * 0.999) ?? 10 * power
