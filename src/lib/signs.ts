@@ -1,4 +1,7 @@
-/** Characters that cannot be seen, or that move others about, as signs: two different values look different. */
+/**
+ * Characters that cannot be seen, or that move others about, as signs: two different values look different. And none is
+ * cut in half.
+ */
 
 /** A stretch of a text: as it is, or one character with the sign for it. */
 export interface Piece {
@@ -39,4 +42,14 @@ export function piecesOf(text: string): Piece[] | null {
 /** Whether a text reads as something that is no text: `null`, `true`, `12.50`. */
 export function looksOther(text: string): boolean {
 	return /^(null|true|false|-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?)$/i.test(text);
+}
+
+/** Where a text can be cut: at `at`, or before the character that this would halve. */
+export function wholeAt(text: string, at: number): number {
+	return (text.codePointAt(at - 1) ?? 0) > 0xffff ? at - 1 : at;
+}
+
+/** A text of no more than `most` characters, the last of them an ellipsis where there were more. */
+export function shortened(text: string, most: number): string {
+	return text.length > most ? `${text.slice(0, wholeAt(text, most - 1))}…` : text;
 }
