@@ -42,7 +42,7 @@ export function keyLabel(key: Change['key']): string {
 export function briefKey(key: Change['key']): string {
 	const label = keyLabel(key);
 	if (/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}$/i.test(label)) return `${label.slice(0, 8)}…`;
-	return shortened(label, 32);
+	return shortened(onOneLine(label), 32);
 }
 
 /** One column of a changed row. A side is null where the row, or the column, did not exist. */
@@ -184,8 +184,11 @@ export function brief(text: string | null, most = LONGEST, today = ''): string {
 function oneLine(text: string, most: number): string {
 	// Long values are cut before they are read: a row of a megabyte costs a line's work.
 	const value = text.length > 4 * most ? plainStart(text, most) : plain(text);
-	return shortened(value.replaceAll('\n', '⏎').replaceAll('\r', '␍'), most);
+	return shortened(onOneLine(value), most);
 }
+
+/** A text with its line breaks as signs. */
+export const onOneLine = (text: string) => text.replaceAll('\n', '⏎').replaceAll('\r', '␍');
 
 /** What is shown of the same, before where two long values differ. */
 const LEAD = 8;

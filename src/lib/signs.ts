@@ -27,6 +27,8 @@ function signOf(char: string): string {
 
 /** A text in pieces; null where all of it is seen as it is. */
 export function piecesOf(text: string): Piece[] | null {
+	// Nearly all are, and this is a tenth of the work.
+	if (text.search(UNSEEN) < 0) return null;
 	const pieces: Piece[] = [];
 	let from = 0;
 	for (const { 0: found, index } of text.matchAll(UNSEEN)) {
@@ -34,7 +36,6 @@ export function piecesOf(text: string): Piece[] | null {
 		for (const char of found) pieces.push({ text: char, sign: signOf(char) });
 		from = index + found.length;
 	}
-	if (pieces.length === 0) return null;
 	if (from < text.length) pieces.push({ text: text.slice(from), sign: null });
 	return pieces;
 }
