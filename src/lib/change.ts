@@ -5,7 +5,7 @@ import { clockTime, dayTime, sameDay } from './format.ts';
 import { plain, unquote, valuesOf } from './json.ts';
 import { pathChanges } from './paths.ts';
 import type { Change, Op, TableName } from './protocol.ts';
-import { looksOther } from './signs.ts';
+import { looksOther, shortened, wholeAt } from './signs.ts';
 
 /** Glyph and word of an operation: always shown together, so that colour says nothing alone. */
 export const OP_SIGNS: Record<Op, { glyph: string; word: string }> = {
@@ -42,7 +42,7 @@ export function keyLabel(key: Change['key']): string {
 export function briefKey(key: Change['key']): string {
 	const label = keyLabel(key);
 	if (/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}$/i.test(label)) return `${label.slice(0, 8)}…`;
-	return label.length > 32 ? `${label.slice(0, 31)}…` : label;
+	return shortened(onOneLine(label), 32);
 }
 
 /** One column of a changed row. A side is null where the row, or the column, did not exist. */
@@ -184,9 +184,11 @@ export function brief(text: string | null, most = LONGEST, today = ''): string {
 function oneLine(text: string, most: number): string {
 	// Long values are cut before they are read: a row of a megabyte costs a line's work.
 	const value = text.length > 4 * most ? plainStart(text, most) : plain(text);
-	const line = value.replaceAll('\n', '⏎').replaceAll('\r', '␍');
-	return line.length > most ? `${line.slice(0, most - 1)}…` : line;
+	return shortened(onOneLine(value), most);
 }
+
+/** A text with its line breaks as signs. */
+export const onOneLine = (text: string) => text.replaceAll('\n', '⏎').replaceAll('\r', '␍');
 
 /** What is shown of the same, before where two long values differ. */
 const LEAD = 8;
@@ -199,7 +201,7 @@ function briefFrom(text: string, at: number, most: number): string {
 	const escape = /\\+(u[0-9a-f]{0,3})?$/i.exec(text.slice(Math.max(0, from - 64), from))?.[0] ?? '';
 	const odd = escape.replace(/u.*/i, '').length % 2;
 	if (odd) from -= escape.replace(/^\\+/, '').length + 1;
-	if (/[\udc00-\udfff]/.test(text[from]!)) from--;
+	from = wholeAt(text, from);
 	const rest = text.slice(from, from + 4 * most);
 	return `…${oneLine(text[0] === '"' ? `"${rest}${from + rest.length < text.length ? '"' : ''}` : rest, most - 1)}`;
 }

@@ -1,4 +1,7 @@
-/** Characters that cannot be seen, or that move others about, as signs: two different values look different. */
+/**
+ * Characters that cannot be seen, or that move others about, as signs: two different values look different. And none is
+ * cut in half.
+ */
 
 /** A stretch of a text: as it is, or one character with the sign for it. */
 export interface Piece {
@@ -24,6 +27,8 @@ function signOf(char: string): string {
 
 /** A text in pieces; null where all of it is seen as it is. */
 export function piecesOf(text: string): Piece[] | null {
+	// Nearly all are, and this is a tenth of the work.
+	if (text.search(UNSEEN) < 0) return null;
 	const pieces: Piece[] = [];
 	let from = 0;
 	for (const { 0: found, index } of text.matchAll(UNSEEN)) {
@@ -31,7 +36,6 @@ export function piecesOf(text: string): Piece[] | null {
 		for (const char of found) pieces.push({ text: char, sign: signOf(char) });
 		from = index + found.length;
 	}
-	if (pieces.length === 0) return null;
 	if (from < text.length) pieces.push({ text: text.slice(from), sign: null });
 	return pieces;
 }
@@ -39,4 +43,14 @@ export function piecesOf(text: string): Piece[] | null {
 /** Whether a text reads as something that is no text: `null`, `true`, `12.50`. */
 export function looksOther(text: string): boolean {
 	return /^(null|true|false|-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?)$/i.test(text);
+}
+
+/** Where a text can be cut: at `at`, or before the character that this would halve. */
+export function wholeAt(text: string, at: number): number {
+	return (text.codePointAt(at - 1) ?? 0) > 0xffff ? at - 1 : at;
+}
+
+/** A text of no more than `most` characters, the last of them an ellipsis where there were more. */
+export function shortened(text: string, most: number): string {
+	return text.length > most ? `${text.slice(0, wholeAt(text, most - 1))}…` : text;
 }

@@ -4,6 +4,7 @@ import { split } from './filter/scope.ts';
 import { OPS, type Filter, type Op, type Position, type TableInfo, type TableName } from './protocol.ts';
 import { tableKey } from './change.ts';
 import { duration } from './format.ts';
+import { shortened } from './signs.ts';
 
 /** Spans of the chart, and the step of each: enough bars to see a shape, few enough to tell them apart. */
 export const SPANS = [
@@ -181,13 +182,13 @@ function parseNames(params: URLSearchParams): string | null {
 		...params
 			.getAll('op')
 			.filter((op) => !OPS.some((known) => known === op.toUpperCase()))
-			.map((op) => `operation “${brief(op)}”`),
-		...(span !== null && !SPANS.some(({ label }) => label === span) ? [`time span “${brief(span)}”`] : [])
+			.map((op) => `operation “${shortened(op, 20)}”`),
+		...(span !== null && !SPANS.some(({ label }) => label === span)
+			? [`time span “${shortened(span, 20)}”`]
+			: [])
 	];
 	return unknown.length > 0 ? `There is no ${unknown.join(' and no ')}: showing the rest` : null;
 }
-
-const brief = (text: string) => (text.length > 20 ? `${text.slice(0, 19)}…` : text);
 
 /** The protocol's times have years of four digits. */
 const TIME = /^\d{4}-\d\d-\d\d(T|$)/;

@@ -21,7 +21,10 @@ export interface Dialogs {
 }
 
 /** What an export holds, in words. */
-export const exported = ({ session }: Screen) => (session.view.past ? 'this stretch' : 'all that is kept');
+export function exported({ session }: Screen): string {
+	const whole = session.view.past ? 'this stretch' : 'all that is kept';
+	return Object.keys(session.filter).length > 0 ? `what matches, of ${whole}` : whole;
+}
 
 export function commandsOf(screen: Screen, dialogs: Dialogs): Command[] {
 	const { session, saved, theme } = screen;

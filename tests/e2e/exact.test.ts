@@ -1,5 +1,6 @@
 /** The page says what holds: which values differ, which filter is applied, what a click and a key did. */
 import AxeBuilder from '@axe-core/playwright';
+import type { Locator } from '@playwright/test';
 import { counter, expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
 const ALT = { modifiers: ['Alt' as const] };
@@ -106,6 +107,41 @@ test('of a table that is dropped, the rest is shown', async ({ page, rowcast, db
 	await db.query(`drop table gone`);
 	await expect(page.locator('.notice')).toContainText('no table gone: showing the rest');
 	await expect(lines(page).filter({ hasText: 'Book' })).toHaveCount(3);
+});
+
+test('a notice is whole beside what is chosen and what waits, at any width', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	const long = 'a_table_with_a_rather_long_name';
+	await db.query(`create table ${long} (id int primary key)`);
+	await open(page);
+	await expect(counter(page, long, 'INSERT')).toBeVisible();
+	await db.query(`insert into ${long} values (1)`);
+	await expect(lines(page)).toHaveCount(1);
+	await open(page, `/?table=public.${long}&table=public.gone_with_a_name_that_is_long_too`);
+	const notice = page.locator('.notice');
+	await expect(notice).toContainText('showing the rest');
+	await expect(lines(page)).toHaveCount(1);
+	await page.keyboard.press(' ');
+	await expect(page.locator('.pill')).toBeVisible();
+	const bounds = async (locator: Locator) => {
+		const { y, height } = (await locator.boundingBox())!;
+		return [y, y + height] as const;
+	};
+	for (const width of [1440, 1024, 860, 720, 390]) {
+		await page.setViewportSize({ width, height: 844 });
+		for (const part of [notice, page.locator('.head .choice .name')])
+			expect(await part.evaluate((it) => it.scrollWidth - it.clientWidth)).toBeLessThanOrEqual(0);
+		// What is beneath stands free, once all has its place.
+		await expect(async () => {
+			const [, end] = await bounds(page.locator('.head:has(.notice)'));
+			expect((await bounds(notice))[1]).toBeLessThanOrEqual(end);
+			expect((await bounds(lines(page).first()))[0]).toBeGreaterThanOrEqual(end - 1);
+		}).toPass({ timeout: 10_000 });
+	}
 });
 
 test('in replay . follows the playhead, as the pill does, then leaves; a view that the server cannot give is told', async ({

@@ -8,7 +8,7 @@ test('what is shown is saved as a file', async ({ page, rowcast, db }) => {
 	await insertBooks(db, 1, 3);
 	await expect(lines(page)).toHaveCount(1);
 	await page.getByRole('button', { name: 'Export' }).click();
-	const dialog = page.getByRole('dialog', { name: 'Export all that is kept' });
+	const dialog = page.getByRole('dialog', { name: 'Export what matches, of all that is kept' });
 	await expect(dialog.getByRole('status')).toHaveText(/^1 change, about [\d.,]+ byte$/);
 	const saved = page.waitForEvent('download');
 	await dialog.getByRole('button', { name: 'Save' }).click();

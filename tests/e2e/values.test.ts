@@ -1,5 +1,6 @@
 /** The detail: what changed inside a document, values that the log holds in part, the way back to the feed. */
-import { expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
+import type { Locator } from '@playwright/test';
+import { expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
 
 test('a document is told by the paths that changed', async ({ page, rowcast, db }) => {
 	void rowcast;
@@ -37,6 +38,36 @@ test('of a value that is too large for the log, it is told how large it is', asy
 	await expect(panel.locator('dt').nth(1)).toHaveText(/^t\s*only$/);
 });
 
+test('what cannot be seen of a key, a name or a cell has its sign wherever it stands', async ({
+	page,
+	rowcast,
+	db
+}) => {
+	void rowcast;
+	await db.query(`create table "odd\u200b" (id text primary key, "turned\u202e" text)`);
+	await open(page);
+	await db.query(`insert into "odd\u200b" values ('a', 'x')`);
+	await db.query(`insert into "odd\u200b" values ('a\u200b', 'x\u200b')`);
+	const signs = (within: Locator, code: string) => within.locator(`[data-sign="U+${code}"]`);
+	const inserts = lines(page).filter({ hasText: 'insert' });
+	await expect(inserts).toHaveCount(2);
+	const line = inserts.first();
+	await expect(signs(line.locator('.table'), '200B')).toHaveCount(1);
+	await expect(signs(line.locator('.key'), '200B')).toHaveCount(1);
+	await expect(signs(inserts.last().locator('.key'), '200B')).toHaveCount(0);
+	await expect(signs(line.locator('.what'), '202E')).toHaveCount(1);
+	await expect(signs(table(page, 'odd\u200b'), '200B')).toHaveCount(1);
+	await openLine(line);
+	const detail = page.getByRole('complementary', { name: 'Detail' });
+	await expect(signs(detail.getByRole('heading'), '200B')).toHaveCount(2);
+	await expect(signs(detail.locator('dt'), '202E')).toHaveCount(1);
+	await page.keyboard.press('Escape');
+	await page.getByRole('button', { name: 'Open odd\u200b as it is' }).click();
+	const then = page.getByRole('region', { name: /^odd/ });
+	await expect(signs(then.getByRole('columnheader'), '202E')).toHaveCount(1);
+	await expect(signs(then.getByRole('cell'), '200B')).toHaveCount(2);
+});
+
 test('closing the detail gives the keyboard back to its line', async ({ page, rowcast, db }) => {
 	void rowcast;
 	// So wide that the feed keeps its height.
@@ -68,7 +99,7 @@ test('of a truncated partition the others stay; a foreign key that is there twic
 	await db.query(`insert into twice values (1, 1)`);
 	await db.query('truncate ev_1');
 	const truncated = lines(page).filter({ hasText: 'truncate' });
-	await expect(truncated).toContainText(/truncate\s*ev.*partition ev_1: all its rows removed/s);
+	await expect(truncated).toContainText(/truncate\s*ev.*partition ev_1: all its rows\s+removed/s);
 	await openLine(truncated);
 	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
 	await expect(detail).toContainText('All rows of partition ev_1 were removed');

@@ -10,7 +10,7 @@ import {
 	tell
 } from '../../src/lib/change.ts';
 import { differing } from '../../src/lib/differing.ts';
-import { piecesOf } from '../../src/lib/signs.ts';
+import { piecesOf, shortened } from '../../src/lib/signs.ts';
 import { change } from './support/changes.ts';
 
 describe('a change in words', () => {
@@ -189,6 +189,15 @@ describe('different values look different', () => {
 	test('two times of one second are told with its fraction', () => {
 		const [before, after] = sides('"2026-01-31T12:00:00.1+00:00"', '"2026-01-31T12:00:00.2+00:00"')!;
 		expect(before).not.toBe(after);
+	});
+
+	test('none is cut in half', () => {
+		for (const text of ['😀'.repeat(40), `a${'😀'.repeat(40)}`]) {
+			expect(briefKey({ id: text })).toMatch(/^a?(😀)+…$/u);
+			for (const most of [12, 13]) expect(brief(JSON.stringify(text), most)).toMatch(/^a?(😀)+…$/u);
+		}
+		expect(shortened('a😀b', 3)).toBe('a…');
+		expect(shortened('a😀b', 4)).toBe('a😀b');
 	});
 
 	test('what cannot be seen has a sign, and the text in pieces is the text', () => {

@@ -49,16 +49,26 @@ const MARKS = [
 	...[HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR, DAY, 3 * DAY, WEEK]
 ];
 
+/** The moment at which the person's clock shows what that of UTC shows at `wall`: a date without a zone is theirs. */
+const momentAt = (wall: number) => Date.parse(new Date(wall).toISOString().slice(0, -1));
+
+/** Whether marks are told by their dates alone. */
+const byDate = (length: number) => length > 2 * DAY;
+
 /** Round moments between two others, in the person's zone, about one each 110 pixels. */
 export function marks(from: number, to: number, width: number): { value: number }[] {
-	const wanted = (to - from) / Math.max(2, width / 110);
+	const wanted = Math.max((to - from) / Math.max(2, width / 110), byDate(to - from) ? DAY : 0);
 	const step = MARKS.find((mark) => mark >= wanted) ?? Math.ceil(wanted / WEEK) * WEEK;
 	const zone = new Date(from).getTimezoneOffset() * 60_000;
 	// A label that would be cut off at an edge is left out.
 	const margin = ((to - from) / width) * 26;
 	const found: { value: number }[] = [];
-	for (let at = Math.ceil((from - zone) / step) * step + zone; at <= to; at += step)
-		if (at - from > margin && to - at > margin) found.push({ value: at });
+	// Clocks may go forward before the end.
+	for (let wall = Math.ceil((from - zone) / step) * step; wall + zone <= to + HOUR; wall += step) {
+		// Clocks change by an hour: a shorter step stays round, and goes through the hour that is there twice.
+		const value = step > HOUR ? momentAt(wall) : wall + zone;
+		if (value - from > margin && to - value > margin) found.push({ value });
+	}
 	return found;
 }
 
@@ -118,7 +128,7 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks, placed: (area: 
 						callback(value) {
 							const at = Number(value);
 							if (this.max - this.min > 400 * DAY) return monthOf(at);
-							if (this.max - this.min > 2 * DAY) return dateOf(at);
+							if (byDate(this.max - this.min)) return dateOf(at);
 							return this.max - this.min <= 900_000 && at % 60_000 !== 0 ? clockTime(at) : minuteTime(at);
 						}
 					}
@@ -135,7 +145,9 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks, placed: (area: 
 						font: { family: inks.font },
 						count: 3,
 						padding: 8,
-						callback: (value) => (Number(value) === 0 ? '' : `${axisRate(Number(value))}/s`)
+						callback(value) {
+							return Number(value) === 0 ? '' : heightLabel(Number(value), this.max);
+						}
 					},
 					afterFit: (axis) => void (axis.width = 4 * textSize() + 8)
 				}
@@ -188,9 +200,30 @@ export function makeChart(canvas: HTMLCanvasElement, inks: Inks, placed: (area: 
 	};
 }
 
-/** A round number at or above `most`, whose half is round too: the top of the axis. */
+/** What rates are told by, in seconds. */
+const UNITS: [string, number][] = [
+	['s', 1],
+	['h', 3600],
+	['d', 86_400]
+];
+
+/** What an axis up to `top` changes a second is told by: of a small fraction, the figures have no room. */
+const unitOf = (top: number) => UNITS.find(([, seconds]) => top * seconds >= 0.1) ?? UNITS.at(-1)!;
+
+/** `20/s`, `1.5/h`: a rate at an axis that goes up to `top`. */
+export function heightLabel(perSecond: number, top: number): string {
+	const [unit, seconds] = unitOf(top);
+	return `${axisRate(perSecond * seconds)}/${unit}`;
+}
+
+/** The top of an axis for `most` changes a second: above it, round in its unit, and so is its half. */
 export function ceiling(most: number): number {
 	if (most <= 0) return 1;
+	const [, seconds] = unitOf(most);
+	return roundAbove(most * seconds) / seconds;
+}
+
+function roundAbove(most: number): number {
 	const power = 10 ** Math.floor(Math.log10(most));
 	return (
 		[1, 2, 3, 4, 5, 6, 8, 10].map((factor) => factor * power).find((top) => top >= most * 0.999) ?? 10 * power
