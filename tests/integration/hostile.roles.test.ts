@@ -292,3 +292,25 @@ test.each(majors())(
 		}
 	}
 );
+
+test('roles that an uninstall in another database drops meanwhile are made again', async () => {
+	const { connectionString: url, stop } = await startPostgres();
+	try {
+		await withClient(url, async (db) => {
+			// As an uninstall leaves them for the moment: nothing depends on them, and they are going.
+			await db.query('create role rowcast_owner; create role rowcast_writer; create role rowcast_json');
+			await db.query('grant rowcast_writer to rowcast_owner');
+			await db.query('begin; drop role rowcast_owner, rowcast_writer, rowcast_json');
+			await withClient(url, async (other) => {
+				const migrated = migrate(other);
+				const waits = `select from pg_stat_activity where wait_event_type = 'Lock'`;
+				while ((await db.query(waits)).rowCount === 0);
+				await db.query('commit');
+				await migrated;
+				expect((await other.query('select rowcast.uninstall()')).rowCount).toBe(1);
+			});
+		});
+	} finally {
+		await stop();
+	}
+});

@@ -33,9 +33,25 @@ export async function pending(client: pg.ClientBase): Promise<typeof FILES> {
 	return first < 0 ? [] : FILES.slice(first);
 }
 
+/** PostgreSQL's word for a role that another transaction dropped meanwhile. */
+const ROLE_DROPPED = '42704';
+const TRIES = 3;
+
 /** Runs what is pending. Throws StartError where the server cannot be used at all. */
 export async function migrate(client: pg.ClientBase): Promise<void> {
 	await checkServer(client);
+	for (let tries = 1; ; tries++) {
+		try {
+			return await runPending(client);
+		} catch (err) {
+			// An uninstall in another database, the last that had the roles, drops them as they are about to be used here.
+			if ((err as pg.DatabaseError).code !== ROLE_DROPPED || tries === TRIES) throw err;
+			await client.query('rollback');
+		}
+	}
+}
+
+async function runPending(client: pg.ClientBase): Promise<void> {
 	for (const { sql, record } of await pending(client)) {
 		await client.query(sql).catch((err) => {
 			// A role of its name, made by somebody else, and what to do about it.
