@@ -120,3 +120,19 @@ test('nor is what is pressed while a replay loads', async ({ page, rowcast, db }
 	socket.release();
 	await expect.poll(async () => Number(await scrubber.inputValue())).toBeGreaterThan(before);
 });
+
+test('a replay that plays goes on from where it is under another filter', async ({ page, rowcast, db }) => {
+	void rowcast;
+	await insertBooks(db, 1, 3);
+	await open(page);
+	await expect(lines(page)).toHaveCount(3);
+	await page.keyboard.press('r');
+	await expect(lines(page)).toHaveCount(3);
+	const at = () => page.getByRole('slider', { name: 'Playhead' }).inputValue().then(Number);
+	const before = await at();
+	await table(page, 'Book').click();
+	await expect(page.locator('.choice')).toBeVisible();
+	await expect(page.getByRole('button', { name: 'Pause replay' })).toBeVisible();
+	expect(await at()).toBeGreaterThanOrEqual(before);
+	await expect(lines(page)).toHaveCount(3);
+});

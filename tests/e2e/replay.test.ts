@@ -151,7 +151,7 @@ test('a link opens at the very change where the playhead stood, and so do Back a
 	await expect(lines(page)).toHaveCount(0);
 	await expect(page).toHaveURL(/place=/);
 	await page.reload();
-	await expect(page.getByText('Nothing has changed up to this moment')).toBeVisible();
+	await expect(page.getByText('What happened up to this moment is not known')).toBeVisible();
 	await expect(lines(page)).toHaveCount(0);
 });
 

@@ -51,6 +51,8 @@ export class Player {
 	#stage: Stage | null = null;
 	#projector: Projector | null = null;
 	readonly #mover = new Mover();
+	/** While it is loaded: the playhead goes to where something begins to happen. */
+	#begins = false;
 	/** The playhead stands at a change, within a tick it may be, rather than at a moment. */
 	#stepped = false;
 	/** The moving that is under way: what the reel holds is not for now. */
@@ -80,11 +82,23 @@ export class Player {
 		return this.stretch?.from === from && this.stretch.to === to;
 	}
 
+	/** A stretch with where the playhead stands by now, if it is open: the address tells where it rested last. */
+	here(past: Stretch): Stretch {
+		if (!this.shows(past)) return past;
+		const at = Math.floor(this.at);
+		const place = at === past.at ? past.place : null;
+		return { ...past, at, place: this.#stage ? this.#stands : place };
+	}
+
 	/** Opens a stretch with the playhead at its `at`, or its `place`, standing still. */
 	async open({ from, to, at, place }: Stretch): Promise<void> {
-		const plays = (this.playing || this.plays) && this.shows({ from, to });
+		const again = this.shows({ from, to });
+		const plays = again && (this.playing || this.plays);
+		const begins = again && this.#begins;
 		this.leave();
-		this.plays = plays || this.playWhenOpen;
+		this.plays = this.playWhenOpen || plays;
+		this.#begins = this.playWhenOpen || begins;
+		this.playWhenOpen = false;
 		const opening = this.#opened;
 		this.loading = true;
 		const extent = { from, to };
@@ -110,21 +124,18 @@ export class Player {
 				},
 				(read) => stage.left || (this.#mover.stuck = !read)
 			);
-			this.#begins(all);
+			this.#noteBeginning(all);
 			const wanted = this.goToWhenOpen;
 			this.goToWhenOpen = null;
 			const sought = this.at !== at;
+			if (sought) this.#rested();
 			if (wanted) await this.goTo(wanted);
 			else
-				await this.#comeTo(
-					this.playWhenOpen && !sought ? counts.firstActivity() : this.at,
-					sought ? null : place
-				);
+				await this.#comeTo(this.#begins && !sought ? counts.firstActivity() : this.at, sought ? null : place);
 			if (opening !== this.#opened) return;
-			if (sought && !wanted) this.#rested();
 			if (!whole) void this.#match(stage, filter);
 			if (!wanted && this.plays) this.play();
-			this.plays = this.playWhenOpen = false;
+			this.plays = this.#begins = false;
 		} finally {
 			if (opening === this.#opened) this.loading = false;
 		}
@@ -138,7 +149,7 @@ export class Player {
 		this.counting.stop();
 		this.#unsettle();
 		this.#mover.stop();
-		this.plays = false;
+		this.plays = this.#begins = false;
 		this.stretch = null;
 		if (this.#stage) this.#stage.left = true;
 		this.#stage = this.#projector = null;
@@ -201,6 +212,7 @@ export class Player {
 	seek(to: number): void {
 		if (!this.stretch) return;
 		this.ledger.ask();
+		this.#begins = false;
 		this.at = this.#within(to);
 		// A stretch that is being loaded opens there.
 		if (!this.#stage) return;
@@ -236,7 +248,7 @@ export class Player {
 		const newest = by > 0 ? await this.#forward(what) : await this.#back(what);
 		// An open detail goes along.
 		if (newest !== undefined) await this.#stoodAt(detailed ? newest : null);
-		else await this.#askBeginning();
+		else void this.#askBeginning();
 	}
 
 	/** Moves to just after a change of the stretch, and opens it. */
@@ -283,11 +295,15 @@ export class Player {
 	/** The log may have been pruned since the stretch was opened. */
 	async #askBeginning(): Promise<void> {
 		const [{ from, to }, opened] = [this.stretch!, this.#opened];
-		const rates = await this.client().rates({ from: iso(from), to: iso(to), buckets: 1 });
-		if (opened === this.#opened) this.#begins(rates);
+		try {
+			const rates = await this.client().rates({ from: iso(from), to: iso(to), buckets: 1 });
+			if (opened === this.#opened) this.#noteBeginning(rates);
+		} catch {
+			// What could be told before stands.
+		}
 	}
 
-	#begins({ since }: Rates): void {
+	#noteBeginning({ since }: Rates): void {
 		this.since = since ?? null;
 		this.empty = this.since !== null && Date.parse(this.since) >= this.stretch!.to;
 	}
@@ -331,7 +347,8 @@ export class Player {
 			if (round === this.#placing) this.#placing = -1;
 		}
 		if (round !== this.#round) return;
-		await Promise.all([stage.count(), this.#askBeginning()]);
+		void this.#askBeginning();
+		await stage.count();
 	}
 
 	/** Counts what matches the condition, beside everything else. */

@@ -148,13 +148,14 @@ export class Session {
 	show(view: View): void {
 		const before = JSON.stringify([this.filter, this.view.span.label]);
 		if (view.where !== this.view.where) this.problem = null;
+		const stays = JSON.stringify(view.past) === JSON.stringify(this.view.past);
 		this.view = view;
 		if (!this.hello) return;
 		const past = view.past;
 		if (past) {
 			if (before !== JSON.stringify([this.filter, view.span.label]) || !this.player.shows(past)) {
 				this.#ask();
-				this.#reload();
+				this.#reload(stays ? this.player.here(past) : past);
 			}
 			return;
 		}
@@ -300,13 +301,11 @@ export class Session {
 	#renew(known: TableInfo[]): void {
 		for (const text of differences(known, this.tables)) this.#news.push(['quiet', text]);
 		const { past } = this.view;
-		const { playing, at } = this.player;
 		const { open } = this.ledger;
 		if (open) this.wanted = { tick: open.tick, seq: open.seq };
 		this.#stale = true;
 		this.ledger.stay();
-		// The address has where the playhead rested last.
-		this.#reload(past && playing ? { ...past, at: Math.floor(at), place: null } : past);
+		this.#reload(past && this.player.here(past));
 	}
 
 	#linked(link: Link): void {
