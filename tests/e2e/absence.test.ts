@@ -165,6 +165,6 @@ test('a replay whose stretch was pruned meanwhile says so', async ({ page, rowca
 	await expect(lines(page)).toHaveCount(0);
 	await bar.getByRole('slider').press('End');
 	await expect(page.getByRole('region', { name: 'Changes' })).toContainText(
-		/What happened at this time is not known|Nothing has changed from .* where the log begins/
+		/What happened at this time is not known|Nothing has changed from /
 	);
 });
