@@ -45,6 +45,9 @@ export function briefKey(key: Change['key']): string {
 	return shortened(onOneLine(label), 32);
 }
 
+/** Orders the changes of a row, as they were made. */
+export const bySeq = (a: Change, b: Change) => (a.seq === b.seq ? 0 : BigInt(a.seq) < BigInt(b.seq) ? -1 : 1);
+
 /** One column of a changed row. A side is null where the row, or the column, did not exist. */
 export interface ColumnChange {
 	name: string;

@@ -6,7 +6,7 @@
  * stops, with nothing done, at one that is not. Later steps of a row find it by its key alone: a trigger may have set
  * more of it meanwhile. A json value that was JSON's null comes back as SQL's: the log writes both alike.
  */
-import { columnsOf, keyLabel, OP_SIGNS, tableKey, tableLabel } from './change.ts';
+import { bySeq, columnsOf, keyLabel, OP_SIGNS, tableKey, tableLabel } from './change.ts';
 import { ordered, type Step } from './dependencies.ts';
 import { moment } from './format.ts';
 import { valuesOf } from './json.ts';
@@ -214,5 +214,3 @@ function keyTexts(row: string, names: string[]): (string | undefined)[] {
 }
 
 const labelOf = (change: Change) => `${tableLabel(change)} ${keyLabel(change.key) || '(no key)'}`;
-
-const bySeq = (a: Change, b: Change) => (a.seq === b.seq ? 0 : BigInt(a.seq) < BigInt(b.seq) ? -1 : 1);

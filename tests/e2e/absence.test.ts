@@ -1,6 +1,6 @@
 /** What was written while the server was away is there when it is back, all of it, or the page says that it is not. */
 import type pg from 'pg';
-import { expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
+import { detailOf, expect, insertBooks, lines, open, openLine, replay, test } from '../support/page.ts';
 
 const batch = (db: pg.Client, from: number, to: number) =>
 	db.query(`insert into "Book" select n, 'batch', 1, 1, null from generate_series($1::int, $2::int) n`, [
@@ -96,9 +96,7 @@ test('another log under a replay is told, and nothing of the former stays', asyn
 	await insertBooks(db, 1, 3);
 	await open(page);
 	await expect(lines(page)).toHaveCount(3);
-	await page.keyboard.press('r');
-	const bar = page.getByRole('region', { name: 'Replay' });
-	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	const bar = await replay(page);
 	await bar.getByRole('slider').press('End');
 	const books = lines(page).filter({ hasText: 'Book number' });
 	await expect(books).toHaveCount(3);
@@ -125,7 +123,7 @@ test('of what the log no longer holds, an undo does not say that it is as it was
 	await db.query('update "Book" set price = 2 where id = 1');
 	await expect(page.locator('.pill')).toContainText('1 new');
 	await prune(db);
-	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	const detail = detailOf(page);
 	await detail.getByRole('button', { name: 'SQL undo', exact: true }).click();
 	await expect(page.getByRole('dialog')).toContainText('1 row could not be compared');
 	await expect(page.getByRole('dialog')).not.toContainText('No row has changed');
@@ -155,9 +153,7 @@ test('a replay whose stretch was pruned meanwhile says so', async ({ page, rowca
 	await insertBooks(db, 1, 3);
 	await open(page);
 	await expect(lines(page)).toHaveCount(3);
-	await page.keyboard.press('r');
-	const bar = page.getByRole('region', { name: 'Replay' });
-	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	const bar = await replay(page);
 	await bar.getByRole('slider').press('End');
 	await expect(lines(page)).toHaveCount(3);
 	await prune(db);

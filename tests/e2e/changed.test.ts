@@ -1,5 +1,15 @@
 /** What a table's own changes make of its past: renamed and dropped columns, emptyings, long lives. */
-import { counter, expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
+import {
+	counter,
+	detailOf,
+	expect,
+	insertBooks,
+	lines,
+	open,
+	openLine,
+	table,
+	test
+} from '../support/page.ts';
 
 test('what is there no more is told by a script, a life and a table of the past', async ({
 	page,
@@ -14,7 +24,7 @@ test('what is there no more is told by a script, a life and a table of the past'
 	await db.query('alter table "Book" drop column title');
 	await expect(lines(page).first()).toContainText('Book lost its column title', { timeout: 20_000 });
 	await openLine(lines(page).nth(1));
-	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	const detail = detailOf(page);
 	await detail.getByRole('button', { name: 'SQL undo', exact: true }).click();
 	await expect(page.getByRole('dialog')).toContainText('Book has no column title any more');
 	await page.keyboard.press('Escape');
@@ -55,7 +65,7 @@ test('an emptying ends a row in its life; of a long one that it is not whole is 
 	await insertBooks(db, 1, 1);
 	await expect(lines(page)).toHaveCount(4);
 	await openLine(lines(page).first());
-	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	const detail = detailOf(page);
 	await detail.getByRole('tab', { name: 'Life' }).click();
 	await expect(detail.locator('li')).toHaveText([/insert/, /truncate\s*all rows\s+removed/, /insert/]);
 	await expect(detail).toContainText('version 2 of 2');
@@ -103,7 +113,7 @@ test('a saved view, and Back, open the row that was open', async ({ page, rowcas
 	await insertBooks(db, 1, 3);
 	await expect(lines(page)).toHaveCount(3);
 	await openLine(lines(page).nth(1));
-	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	const detail = detailOf(page);
 	await expect(page).toHaveURL(/row=/);
 	await page.keyboard.press('v');
 	const dialog = page.getByRole('dialog', { name: /views/i });
@@ -204,7 +214,7 @@ test('a table that is renamed goes by its new name at once, live and in the past
 	await insertBooks(db, 1, 5);
 	await expect(lines(page)).toHaveCount(5);
 	await openLine(lines(page).nth(2));
-	const detail = page.getByRole('complementary', { name: 'Detail of a change' });
+	const detail = detailOf(page);
 	await expect(detail).toContainText('Book 3');
 	await db.query('alter table "Book" rename to "Tome"');
 	await expect(detail).toContainText('Tome 3', { timeout: 20_000 });

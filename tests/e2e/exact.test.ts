@@ -1,7 +1,7 @@
 /** The page says what holds: which values differ, which filter is applied, what a click and a key did. */
 import AxeBuilder from '@axe-core/playwright';
 import type { Locator } from '@playwright/test';
-import { counter, expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
+import { counter, expect, insertBooks, lines, open, openLine, replay, table, test } from '../support/page.ts';
 
 const ALT = { modifiers: ['Alt' as const] };
 
@@ -152,9 +152,7 @@ test('in replay . follows the playhead, as the pill does, then leaves; a view th
 	await insertBooks(db, 1, 3);
 	await open(page);
 	await expect(lines(page)).toHaveCount(3);
-	await page.keyboard.press('r');
-	const bar = page.getByRole('region', { name: 'Replay' });
-	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	const bar = await replay(page);
 	await page.getByRole('button', { name: 'Pause', exact: true }).click();
 	await expect(page.locator('.pill')).toContainText('follow the playhead');
 	await expect(page.getByRole('button', { name: 'To the playhead' })).toHaveAttribute('title', /^[^(]*$/);

@@ -1,9 +1,6 @@
 /** A row's life: it stays with its row, keeps its keys at its ends, and knows what it has not read. */
-import type { Page } from '@playwright/test';
 import type pg from 'pg';
-import { expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
-
-const detailOf = (page: Page) => page.getByRole('complementary', { name: 'Detail of a change' });
+import { detailOf, expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
 
 /** Book 3 with these many versions. */
 async function versions(db: pg.Client, count: number) {

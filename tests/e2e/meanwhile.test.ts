@@ -1,6 +1,6 @@
 /** What is done while another view loads is meant for that view. */
 import type { Page } from '@playwright/test';
-import { expect, insertBooks, lines, open, table, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, replay, table, test } from '../support/page.ts';
 
 /** Between the page and the server: holds back what the server says, until it may be heard. */
 async function held(page: Page): Promise<{ hold(): void; release(): void }> {
@@ -72,9 +72,7 @@ test('nor in a replay', async ({ page, rowcast, db }) => {
 	await db.query(`insert into "User" values (3, 'Kim')`);
 	await open(page);
 	await expect(lines(page)).toHaveCount(4);
-	await page.keyboard.press('r');
-	const bar = page.getByRole('region', { name: 'Replay' });
-	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	const bar = await replay(page);
 	await bar.getByRole('slider').press('End');
 	await expect(lines(page)).toHaveCount(4);
 	socket.hold();

@@ -1,5 +1,5 @@
 /** Replay: all that shows a moment of the past shows the same moment. */
-import { counter, expect, feed, insertBooks, lines, open, openLine, test } from '../support/page.ts';
+import { counter, expect, feed, insertBooks, lines, open, openLine, replay, test } from '../support/page.ts';
 
 test('feed, counters and time travel agree at a playhead, of a log that nobody watched', async ({
 	page,
@@ -72,9 +72,7 @@ test('stepping back into a transaction and on shows each of its rows once', asyn
 	await insertBooks(db, 3, 3);
 	const problems = await open(page);
 	await expect(lines(page).first()).toContainText('Book number 3');
-	await page.keyboard.press('r');
-	const bar = page.getByRole('region', { name: 'Replay' });
-	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	const bar = await replay(page);
 	await bar.getByRole('button', { name: 'To the start' }).click();
 	await expect(lines(page)).toHaveCount(0);
 	for (const shown of [1, 2]) {

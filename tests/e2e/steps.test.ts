@@ -1,7 +1,7 @@
 /** Replay step by step and at speed: what the feed shows and what the counters count are of one moment. */
 import type { Page } from '@playwright/test';
 import type pg from 'pg';
-import { counter, expect, insertBooks, lines, open, openLine, test } from '../support/page.ts';
+import { counter, expect, insertBooks, lines, open, openLine, replay, test } from '../support/page.ts';
 
 /** Single updates over some ticks of a log that nobody watches; gives its address. */
 async function updatesOverTicks(db: pg.Client): Promise<string> {
@@ -91,9 +91,7 @@ test('a step goes over a whole transaction, however many pages it has', async ({
 	await db.query(`insert into "Book" select i, 'B', 1, 1, 1 from generate_series(1, 1800) i`);
 	await insertBooks(db, 9003, 9003);
 	await expect(counter(page, 'Book', 'INSERT')).toHaveText('1,803');
-	await page.keyboard.press('r');
-	const bar = page.getByRole('region', { name: 'Replay' });
-	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	const bar = await replay(page);
 	await bar.getByRole('slider', { name: 'Playhead' }).press('End');
 	const inserts = counter(page, 'Book', 'INSERT');
 	await expect(inserts).toHaveText('1,803');

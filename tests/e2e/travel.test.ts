@@ -1,7 +1,7 @@
 /** Time travel: a table as it was, a row's life, the undo of a chosen set, views by name. */
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
-import { expect, insertBooks, lines, open, openLine, table, test } from '../support/page.ts';
+import { expect, insertBooks, lines, open, openLine, replay, table, test } from '../support/page.ts';
 
 const rows = (page: Page) => page.getByRole('region', { name: 'Rows' }).locator('tbody tr');
 
@@ -24,9 +24,7 @@ test('a table opens as it was at the playhead, and follows its steps', async ({ 
 	await expect(rows(page).first()).toContainText('10.50');
 	await expect(rows(page).first()).toContainText('9007199254740993');
 	await axe(page);
-	await page.keyboard.press('r');
-	const bar = page.getByRole('region', { name: 'Replay' });
-	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	const bar = await replay(page);
 	await bar.getByRole('button', { name: 'To the start' }).click();
 	await expect(then).toContainText('0 rows that the log knows');
 	for (const [count, price] of [

@@ -85,6 +85,15 @@ export async function openLine(line: Locator): Promise<void> {
 	await line.click({ position: { x: width - 16, y: 12 } });
 }
 export const table = (page: Page, name: string) => page.locator(`nav [data-table="${name}"]`);
+/** Opens a replay of what is shown, standing still; gives its bar. */
+export async function replay(page: Page): Promise<Locator> {
+	await page.keyboard.press('r');
+	const bar = page.getByRole('region', { name: 'Replay' });
+	await bar.getByRole('button', { name: 'Pause replay' }).click();
+	return bar;
+}
+/** The open change. */
+export const detailOf = (page: Page) => page.getByRole('complementary', { name: 'Detail of a change' });
 export const counter = (page: Page, name: string, op: string) =>
 	table(page, name).locator(`[data-count="${op}"]`);
 

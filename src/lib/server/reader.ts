@@ -1,9 +1,9 @@
 /** Reads the log: ticks as they come, and the past by range and filter. */
 import type pg from 'pg';
+import { keyOf } from '../key.ts';
 import { MAX_CHANGES, type Change, type Count, type Filter, type Gap, type Op } from '../protocol.ts';
 import { nameOf, type Relations } from './catalog.ts';
 import { addUp } from './compose.ts';
-import { keyOf } from './key.ts';
 import {
 	ALONE,
 	BOUNDED,

@@ -6,7 +6,8 @@
  * A row goes by its primary key. A change that gave it another is in both lives: shown, it stays in the one that is open.
  */
 
-import { plain, valuesOf } from '../json.ts';
+import { bySeq } from '../change.ts';
+import { keyOf } from '../key.ts';
 import type { Change, Position, TableName } from '../protocol.ts';
 import type { Archive } from './archive.ts';
 
@@ -19,7 +20,8 @@ interface Row extends TableName {
 	key: Record<string, string | null>;
 }
 
-const isOlder = (a: Change, b: Change) => BigInt(a.seq) < BigInt(b.seq);
+/** Whether a change of the row was made before another. */
+export const isOlder = (a: Change, b: Change) => bySeq(a, b) < 0;
 const rowOf = ({ schema, table, key }: Change): Row => ({ schema, table, key: key ?? {} });
 const same = (a: Row | null, b: Row | null) => JSON.stringify(a) === JSON.stringify(b);
 
@@ -123,13 +125,7 @@ export class Life {
 /** The row by the other key, where a change gave one of these lives' rows another. */
 export function otherOf(row: Row | null, change: Change): Row | null {
 	if (!row || !change.key || change.before === null || change.after === null) return null;
-	const values = valuesOf(change.before);
-	const key = Object.fromEntries(
-		Object.keys(change.key).map((name) => {
-			const text = values.get(name) ?? 'null';
-			return [name, text === 'null' ? null : plain(text)];
-		})
-	);
+	const key = keyOf(change.before, Object.keys(change.key));
 	const ends = [rowOf(change), { ...rowOf(change), key }];
 	return same(ends[0]!, ends[1]!) ? null : (ends.find((end) => !same(end, row)) ?? null);
 }
