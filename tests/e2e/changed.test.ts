@@ -48,6 +48,8 @@ test('what is there no more is told by a script, a life and a table of the past'
 	await expect(page.locator('.then')).toContainText('0 rows that the log knows. Until');
 	await expect(page.locator('.then')).toContainText('its key had other columns, or other names for them');
 	await db.query('update "Book" set price = 1 where book_id = 2');
+	// It is in the log once it is counted.
+	await expect(counter(page, 'Book', 'UPDATE')).toHaveText('2');
 	await page.getByRole('button', { name: 'Read again' }).click();
 	await expect(page.locator('.then')).toContainText('1 row that the log knows');
 });
@@ -97,6 +99,7 @@ test('an emptying ends a row in its life; of a long one that it is not whole is 
 	await detail.getByRole('tab', { name: 'Life' }).click();
 	await expect(detail).toContainText('newest version');
 	await db.query('update "Book" set price = 1001');
+	await expect(counter(page, 'Book', 'UPDATE')).toHaveText('1,001');
 	await page.getByRole('button', { name: 'Read again' }).click();
 	await expect(row).toContainText('1001');
 	await openRow();
